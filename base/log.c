@@ -1,0 +1,136 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE_MAX_BYTES = 2001 };
+
+static struct {
+    pthread_mutex_t lock;
+    hr_log_level level;
+    FILE *file;
+    hr_log_sink_fn sink;
+    int progress_shown;
+} the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = HR_LOG_WARN};
+
+void hr_log_set_level(hr_log_level level)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.level = level;
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+void hr_log_set_sink(hr_log_sink_fn sink)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.sink = sink;
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+hr_status hr_log_open(const char *path)
+{
+    FILE *file = fopen(path, "we");
+
+    if (file == NULL)
+        return hr_fail(HR_ERR_IO, "cannot write log file %s: %s", path, strerror(errno));
+    pthread_mutex_lock(&the_log.lock);
+    if (the_log.file != NULL)
+        fclose(the_log.file);
+    the_log.file = file;
+    pthread_mutex_unlock(&the_log.lock);
+    return HR_OK;
+}
+
+void hr_log_close(void)
+{
+    pthread_mutex_lock(&the_log.lock);
+    if (the_log.file != NULL)
+        fclose(the_log.file);
+    the_log.file = NULL;
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+int hr_log_is_terminal(void)
+{
+    return isatty(STDERR_FILENO);
+}
+
+static void wipe_progress(void)
+{
+    if (the_log.progress_shown)
+        fputs("\r\033[K", stderr);
+    the_log.progress_shown = 0;
+}
+
+static void write_to_file(hr_log_level level, const char *line)
+{
+    static const char *const tags[] = {"error", "warn ", "info ", "debug"};
+    struct timespec now;
+    struct tm local;
+    char stamp[32];
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    localtime_r(&now.tv_sec, &local);
+    strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S", &local);
+    fprintf(the_log.file, "%s.%03ld %s %s\n", stamp, now.tv_nsec / 1000000, tags[level],
+            line);
+    fflush(the_log.file);
+}
+
+static void log_line(hr_log_level level, const char *format, va_list args)
+{
+    char line[LINE_MAX_BYTES];
+
+    vsnprintf(line, sizeof line, format, args);
+    for (char *c = line; *c != '\0'; c++)
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = '?';
+    pthread_mutex_lock(&the_log.lock);
+    if (the_log.sink != NULL && level <= HR_LOG_WARN) {
+        the_log.sink(level, line);
+    } else if (level <= the_log.level) {
+        wipe_progress();
+        fprintf(stderr, "haloreel: %s%s\n", level == HR_LOG_ERROR ? "error: " : "", line);
+    }
+    if (the_log.file != NULL && level <= HR_LOG_INFO)
+        write_to_file(level, line);
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+void hr_log(hr_log_level level, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(level, format, args);
+    va_end(args);
+}
+
+hr_status hr_fail(hr_status status, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_line(HR_LOG_ERROR, format, args);
+    va_end(args);
+    return status;
+}
+
+void hr_log_progress(const char *line)
+{
+    if (!hr_log_is_terminal())
+        return;
+    pthread_mutex_lock(&the_log.lock);
+    wipe_progress();
+    if (line != NULL) {
+        fputs(line, stderr);
+        the_log.progress_shown = 1;
+    }
+    fflush(stderr);
+    pthread_mutex_unlock(&the_log.lock);
+}

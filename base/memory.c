@@ -1,0 +1,188 @@
+#include "base/memory.h"
+
+#include "base/log.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Lies right in front of the memory handed out; `raw` is what malloc gave. */
+typedef struct block_header {
+    void *raw;
+    size_t bytes;
+} block_header;
+
+static atomic_size_t live_blocks, live_bytes, peak_bytes;
+
+static void count_more(size_t bytes)
+{
+    size_t now = atomic_fetch_add(&live_bytes, bytes) + bytes;
+    size_t peak = atomic_load(&peak_bytes);
+
+    while (now > peak && !atomic_compare_exchange_weak(&peak_bytes, &peak, now))
+        continue;
+}
+
+void *hr_alloc_aligned(size_t bytes, size_t alignment)
+{
+    size_t total = bytes + alignment + sizeof(block_header);
+    char *raw, *user;
+    block_header *header;
+
+    if (total < bytes)
+        return NULL;
+    raw = calloc(1, total);
+    if (raw == NULL)
+        return NULL;
+    user = raw + sizeof(block_header);
+    user += (alignment - (uintptr_t)user % alignment) % alignment;
+    header = (block_header *)(void *)user - 1;
+    header->raw = raw;
+    header->bytes = bytes;
+    atomic_fetch_add(&live_blocks, 1);
+    count_more(bytes);
+    return user;
+}
+
+void *hr_alloc(size_t bytes)
+{
+    return hr_alloc_aligned(bytes, _Alignof(max_align_t));
+}
+
+hr_status hr_alloc_or_fail(size_t bytes, const char *what, void **out)
+{
+    void *memory = hr_alloc(bytes);
+
+    if (memory == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for %s", bytes, what);
+    *out = memory;
+    return HR_OK;
+}
+
+void *hr_realloc(void *old, size_t bytes)
+{
+    size_t keep = 0;
+    void *memory = hr_alloc(bytes);
+
+    if (memory == NULL)
+        return NULL;
+    if (old != NULL)
+        keep = ((block_header *)old - 1)->bytes;
+    if (keep > bytes)
+        keep = bytes;
+    if (keep > 0)
+        memcpy(memory, old, keep);
+    hr_free(old);
+    return memory;
+}
+
+void hr_free(void *memory)
+{
+    block_header *header;
+
+    if (memory == NULL)
+        return;
+    header = (block_header *)memory - 1;
+    atomic_fetch_sub(&live_blocks, 1);
+    atomic_fetch_sub(&live_bytes, header->bytes);
+    free(header->raw);
+}
+
+char *hr_strndup(const char *text, size_t n)
+{
+    char *copy = hr_alloc(n + 1);
+
+    if (copy != NULL)
+        memcpy(copy, text, n);
+    return copy;
+}
+
+char *hr_strdup(const char *text)
+{
+    return hr_strndup(text, strlen(text));
+}
+
+size_t hr_mem_live_blocks(void)
+{
+    return atomic_load(&live_blocks);
+}
+
+size_t hr_mem_live_bytes(void)
+{
+    return atomic_load(&live_bytes);
+}
+
+size_t hr_mem_peak_bytes(void)
+{
+    return atomic_load(&peak_bytes);
+}
+
+hr_status hr_size_mul(size_t a, size_t b, size_t *out)
+{
+    if (__builtin_mul_overflow(a, b, out))
+        return hr_fail(HR_ERR_NOMEM, "size too large: %zu x %zu", a, b);
+    return HR_OK;
+}
+
+hr_status hr_size_add(size_t a, size_t b, size_t *out)
+{
+    if (__builtin_add_overflow(a, b, out))
+        return hr_fail(HR_ERR_NOMEM, "size too large: %zu + %zu", a, b);
+    return HR_OK;
+}
+
+/* The first number in a one-number file such as memory.max; UINT64_MAX when there is none. */
+static uint64_t read_number(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long long value;
+    uint64_t result = UINT64_MAX;
+
+    if (file == NULL)
+        return result;
+    if (fscanf(file, "%llu", &value) == 1)
+        result = value;
+    fclose(file);
+    return result;
+}
+
+static uint64_t available_in_meminfo(void)
+{
+    FILE *file = fopen("/proc/meminfo", "re");
+    unsigned long long kib;
+    char line[128];
+    uint64_t result = UINT64_MAX;
+
+    if (file == NULL)
+        return result;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            result = kib * 1024;
+    fclose(file);
+    return result;
+}
+
+static uint64_t available_in_group(void)
+{
+    uint64_t limit = read_number("/sys/fs/cgroup/memory.max");
+    uint64_t used = read_number("/sys/fs/cgroup/memory.current");
+
+    if (limit == UINT64_MAX || used == UINT64_MAX)
+        return UINT64_MAX;
+    return limit > used ? limit - used : 0;
+}
+
+uint64_t hr_mem_available(void)
+{
+    uint64_t least = available_in_meminfo(), group = available_in_group();
+    struct rlimit limit;
+
+    if (group < least)
+        least = group;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur < least)
+        least = limit.rlim_cur;
+    return least == UINT64_MAX ? 0 : least;
+}

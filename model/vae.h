@@ -1,0 +1,36 @@
+/* The VAE's decoder (AutoencoderKLWan, 2.1 and 2.2), streamed one latent frame at a time. Local.
+ * Source: diffusers 0.40.0 models/autoencoders/autoencoder_kl_wan.py; wan-spec section 4. */
+#ifndef HR_MODEL_VAE_H
+#define HR_MODEL_VAE_H
+
+#include "compute/arena.h"
+#include "compute/trace.h"
+#include "model/config.h"
+#include "model/weights.h"
+
+typedef struct hr_vae hr_vae;
+
+hr_status hr_vae_expect(const hr_vae_config *config, hr_weights *weights);
+/* fp32 whatever the numerics. Caller closes (NULL is fine). */
+hr_status hr_vae_open(const hr_vae_config *config, const hr_weights *weights,
+                      hr_stream *stream, hr_vae **out);
+void hr_vae_close(hr_vae *vae);
+
+/* Decoding one video of latent size [height, width]: the causal caches of every convolution.
+ * Memory does not depend on the number of frames. Borrows the vae. Caller destroys. */
+typedef struct hr_vae_decoder hr_vae_decoder;
+hr_status hr_vae_decoder_create(const hr_vae *vae, hr_stream *stream, int64_t height,
+                                int64_t width, hr_vae_decoder **out);
+void hr_vae_decoder_destroy(hr_vae_decoder *decoder);
+
+/* Frames that the next latent frame yields: 1 for the first, then scale_temporal. */
+int64_t hr_vae_decoder_next_frames(const hr_vae_decoder *decoder);
+
+/* Decodes the next latent frame. latent: F32 [z, height, width], normalised space; out: F32
+ * [next_frames, height * scale, width * scale, 3], RGB in 0..1, made by the caller. Trace names:
+ * vae_in, conv_in, mid, up<i>, norm_out, conv_out (channels last, per call). */
+hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_arena *arena,
+                             const hr_tensor *latent, const hr_tensor *out,
+                             const hr_trace *trace);
+
+#endif

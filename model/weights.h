@@ -1,0 +1,55 @@
+/* The weights of one component (transformer, text_encoder, vae): one or several safetensors files,
+ * found by the index or the plain name, mapped, never read as a whole. Local.
+ *
+ * A component first declares every tensor that it needs, as name and shape; hr_weights_check then
+ * compares all of them with the headers before any data is read and reports the first that is
+ * missing or wrong. Every failure is HR_ERR_MODEL, logged with file and tensor. */
+#ifndef HR_MODEL_WEIGHTS_H
+#define HR_MODEL_WEIGHTS_H
+
+#include "compute/device.h"
+#include "compute/ops.h"
+
+#include <stddef.h>
+
+typedef struct hr_weights hr_weights;
+
+/* Maps the files of `folder`; `stem` is "diffusion_pytorch_model" or "model". Also accepts a
+ * ".fp16"/".bf16" variant when there is no plain file. Missing shard, truncated file, tensor in
+ * two shards: refused. Caller closes (NULL is fine). */
+hr_status hr_weights_open(const char *folder, const char *stem, hr_weights **out);
+void hr_weights_close(hr_weights *weights);
+
+/* Declares a tensor. `name` is copied. */
+hr_status hr_weights_expect(hr_weights *weights, const char *name, int n_dims,
+                            const int64_t *dim);
+/* All declared tensors are there, in F32, F16 or BF16, with the declared shapes. Tensors of the files
+ * that nobody declared are ignored. */
+hr_status hr_weights_check(const hr_weights *weights);
+
+/* For people and for fingerprints: files, and per tensor name, dtype and size. */
+size_t hr_weights_n_files(const hr_weights *weights);
+const char *hr_weights_file(const hr_weights *weights, size_t i);
+typedef struct hr_weights_totals {
+    size_t n_tensors;
+    uint64_t n_parameters, n_bytes;
+    uint64_t parameters_by_dtype[HR_DTYPE_COUNT + 1]; /* the last: other types */
+} hr_weights_totals;
+hr_weights_totals hr_weights_get_totals(const hr_weights *weights);
+
+/* Loads a declared tensor to the stream's device as F32 or BF16 (rounded to nearest even), in the
+ * declared shape. Refuses NaN and infinities by name. On a dry device no data is read. Waits for
+ * the copy. Caller frees with hr_tensor_free. */
+hr_status hr_weights_load(const hr_weights *weights, hr_stream *stream, const char *name,
+                          hr_dtype dtype, hr_tensor *out);
+/* The same into packed weights for linear ([out, in, ...] with all later dimensions taken together)
+ * and conv ([out, in, (kt,) kh, kw]). */
+hr_status hr_weights_load_linear(const hr_weights *weights, hr_stream *stream,
+                                 const char *name, hr_dtype dtype, hr_packed **out);
+hr_status hr_weights_load_conv(const hr_weights *weights, hr_stream *stream,
+                               const char *name, hr_dtype dtype, hr_packed **out);
+
+/* Copies a declared tensor to host memory as F32 (small tables). `out` holds its elements. */
+hr_status hr_weights_read_f32(const hr_weights *weights, const char *name, float *out);
+
+#endif
