@@ -1,0 +1,33 @@
+/* What a job means for a model: sizes, steps, files. Pure functions of numbers; local. */
+#ifndef HR_COORDINATOR_PLAN_H
+#define HR_COORDINATOR_PLAN_H
+
+#include "io/job.h"
+
+/* The numbers of a model that planning needs. */
+typedef struct hr_model_facts {
+    int64_t latent_channels;
+    int64_t scale_temporal, scale_spatial; /* video frames and pixels per latent frame and pixel */
+    int64_t patch_time, patch_height, patch_width;
+    int64_t rope_max; /* tokens per axis at most */
+    bool has_second_expert;
+    double shift; /* the scheduler's own */
+    hr_job_sampler sampler;
+    hr_job_style default_style;
+} hr_model_facts;
+
+typedef struct hr_plan {
+    int64_t frames, height, width;                          /* of the video, in pixels */
+    int64_t latent_frames, latent_height, latent_width, latent_channels;
+    int64_t n_tokens; /* of one forward */
+    int n_steps;
+    double guidance, guidance_2; /* of the first and the second expert */
+    bool use_guidance;           /* guidance > 1: two forwards a step */
+    double shift;
+} hr_plan;
+
+/* Plans a job that has been merged with its defaults: turns `seconds` into frames, and refuses sizes that the
+ * model cannot make, with the nearest that it can. HR_ERR_ARG. */
+hr_status hr_plan_make(const hr_job *job, const hr_model_facts *facts, hr_plan *out);
+
+#endif
