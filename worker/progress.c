@@ -1,0 +1,53 @@
+#include "worker/progress.h"
+
+#include "base/clock.h"
+
+const char *hr_stage_name(hr_stage stage)
+{
+    static const char *const names[HR_STAGE_COUNT] = {
+        [HR_STAGE_TEXT] = "text",
+        [HR_STAGE_DENOISE] = "denoise",
+        [HR_STAGE_DECODE] = "decode",
+    };
+
+    return names[stage];
+}
+
+double hr_stage_seconds(const hr_stage_clock *clock)
+{
+    return hr_clock_seconds() - clock->began;
+}
+
+void hr_stage_done(const hr_stage_clock *clock, int64_t done)
+{
+    double now = hr_clock_seconds();
+    hr_progress progress = {
+        .stage = clock->stage,
+        .done = done,
+        .total = clock->total,
+        .seconds = now - clock->began,
+        .work_seconds = clock->work_began > 0 ? now - clock->work_began : 0,
+    };
+
+    if (clock->hooks != NULL && clock->hooks->on_progress != NULL)
+        clock->hooks->on_progress(clock->hooks->user, &progress);
+}
+
+hr_stage_clock hr_stage_begin(const hr_worker_hooks *hooks, hr_stage stage, int64_t total)
+{
+    hr_stage_clock clock = {
+        .hooks = hooks, .stage = stage, .total = total, .began = hr_clock_seconds()};
+
+    hr_stage_done(&clock, 0);
+    return clock;
+}
+
+hr_status hr_stage_next(hr_stage_clock *clock)
+{
+    if (clock->work_began <= 0)
+        clock->work_began = hr_clock_seconds();
+    if (clock->hooks != NULL && clock->hooks->should_stop != NULL &&
+        clock->hooks->should_stop(clock->hooks->user))
+        return HR_ERR_CANCELLED;
+    return HR_OK;
+}

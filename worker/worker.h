@@ -1,0 +1,83 @@
+/* The life of one rank: it holds a model on a device and renders videos with it, one after another.
+ *
+ * All functions are collective over the worker's group (here a group of one rank): same arguments, same
+ * status on all ranks. Where the device is dry, everything runs but nothing is computed, read or written:
+ * that is the estimate (estimate.h). */
+#ifndef HR_WORKER_WORKER_H
+#define HR_WORKER_WORKER_H
+
+#include "comm/group.h"
+#include "compute/trace.h"
+#include "coordinator/plan.h"
+#include "model/model.h"
+#include "model/numerics.h"
+#include "worker/save.h"
+
+typedef struct hr_worker hr_worker;
+
+typedef struct hr_worker_options {
+    const hr_model *model; /* borrowed */
+    hr_device *device;     /* borrowed */
+    hr_numerics numerics;
+    bool keep_parts; /* keep experts and VAE on the device from one video to the next */
+} hr_worker_options;
+
+/* Nothing is loaded yet: parts of the model are loaded when first needed. Caller closes (NULL is fine). */
+hr_status hr_worker_open(const hr_group *group, const hr_worker_options *options,
+                         hr_worker **out);
+void hr_worker_close(hr_worker *worker);
+
+typedef enum hr_stage {
+    HR_STAGE_TEXT = 0,
+    HR_STAGE_DENOISE,
+    HR_STAGE_DECODE,
+    HR_STAGE_COUNT
+} hr_stage;
+/* "text", "denoise", "decode" */
+const char *hr_stage_name(hr_stage stage);
+
+typedef struct hr_progress {
+    hr_stage stage;
+    int64_t done, total; /* texts, steps, frames */
+    double seconds;      /* since the stage began, loading included */
+    double work_seconds; /* since its first unit of work began */
+} hr_progress;
+
+/* Called on the thread that renders; both may be NULL. */
+typedef struct hr_worker_hooks {
+    void (*on_progress)(void *user, const hr_progress *progress);
+    bool (*should_stop)(void *user); /* asked before each step and frame: true ends in HR_ERR_CANCELLED */
+    void *user;
+} hr_worker_hooks;
+
+/* One video. The job has been merged with its defaults and planned. */
+typedef struct hr_render {
+    const hr_job *job;
+    const hr_plan *plan;
+    const char *prompt, *negative_prompt; /* what is encoded: style phrase included */
+    const char *latents_in;               /* initial noise; NULL: drawn from the seed */
+    const char *latents_out;              /* NULL: not written */
+    int stop_after_step;                  /* 0: all steps and decode; else the latents only */
+    hr_save_options save;
+    const char *preview_folder; /* NULL: no previews */
+    const hr_worker_hooks *hooks;
+    const hr_trace *trace; /* tests: step<i>/noise_pred, step<i>/latents */
+} hr_render;
+
+/* Encodes the texts of several videos, then frees the text encoder. hr_worker_render does it by itself for
+ * texts that are not encoded yet; calling this first loads the encoder once for all of them. */
+hr_status hr_worker_encode(hr_worker *worker, const hr_render *renders, size_t n);
+
+typedef struct hr_render_times {
+    double seconds[HR_STAGE_COUNT]; /* each with the loading of its weights */
+    double load_seconds;            /* of all parts, contained in the above */
+    double step_seconds;            /* mean over the steps */
+    double start_seconds;           /* from the start of the process to the first step */
+} hr_render_times;
+
+/* Renders one video: text, denoise, latents to disk, decode, files. A failure leaves nothing under a final
+ * name and the worker usable. `times` may be NULL. */
+hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
+                           hr_render_times *times);
+
+#endif
