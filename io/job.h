@@ -1,7 +1,9 @@
-/* The job: what the user asked for. Read from YAML, from --set, from a model entry's defaults. Local.
+/* The job: what the user asked for. Read from YAML, from --set, from a model entry's
+ * defaults. Local.
  *
- * job_keys.c holds the one table of all keys (name, type, range, default, help); parser, --help and
- * configs/README.md come from it. Messages are "FILE:LINE:COLUMN: KEY: FOUND is not in RANGE" (for
+ * job_keys.c holds the one table of all keys (name, type, range, default, help); parser,
+ * --help and configs/README.md come from it. Messages are "FILE:LINE:COLUMN: KEY: FOUND
+ * is not in RANGE" (for
  * --set: "--set: KEY: ..."), one line, HR_ERR_ARG. */
 #ifndef HR_IO_JOB_H
 #define HR_IO_JOB_H
@@ -13,41 +15,61 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef enum hr_job_style { HR_STYLE_NONE = 0, HR_STYLE_PHOTOREALISTIC, HR_STYLE_ANIMATED } hr_job_style;
-typedef enum hr_job_sampler { HR_JOB_UNIPC = 0, HR_JOB_EULER, HR_JOB_DPMPP } hr_job_sampler;
+#define HR_JOB_DEFAULT_MODEL "demo"
+#define HR_JOB_MAX_BYTES ((size_t)1 << 20) /* of a job file */
+
+typedef enum hr_job_style {
+    HR_STYLE_NONE = 0,
+    HR_STYLE_PHOTOREALISTIC,
+    HR_STYLE_ANIMATED
+} hr_job_style;
+typedef enum hr_job_sampler {
+    HR_JOB_UNIPC = 0,
+    HR_JOB_EULER,
+    HR_JOB_DPMPP
+} hr_job_sampler;
 typedef enum hr_job_sigmas { HR_JOB_SIGMAS_037 = 0, HR_JOB_SIGMAS_036 } hr_job_sigmas;
 typedef enum hr_job_rng { HR_JOB_PHILOX = 0, HR_JOB_TORCH } hr_job_rng;
-typedef enum hr_job_device { HR_JOB_AUTO = 0, HR_JOB_CPU, HR_JOB_CUDA, HR_JOB_STRICT } hr_job_device;
-typedef enum hr_job_numerics { HR_JOB_EXACT = 0, HR_JOB_FAST, HR_JOB_F32 } hr_job_numerics;
+typedef enum hr_job_device {
+    HR_JOB_AUTO = 0,
+    HR_JOB_CPU,
+    HR_JOB_CUDA,
+    HR_JOB_STRICT
+} hr_job_device;
+typedef enum hr_job_numerics {
+    HR_JOB_EXACT = 0,
+    HR_JOB_FAST,
+    HR_JOB_F32
+} hr_job_numerics;
 typedef enum hr_job_video { HR_JOB_MP4 = 0, HR_JOB_PNG, HR_JOB_NO_VIDEO } hr_job_video;
 
-/* Which keys a job sets; the others are to be filled in from the model (hr_job_merge). The order is
- * that of the table. */
+/* Which keys a job sets; the others are to be filled in from the model (hr_job_merge).
+ * The order is that of the table. */
 typedef enum hr_job_key {
-    HR_KEY_MODEL = 0,        /* model */
-    HR_KEY_PROMPT,           /* prompt */
-    HR_KEY_NEGATIVE_PROMPT,  /* negative_prompt */
-    HR_KEY_STYLE,            /* style */
-    HR_KEY_TEXT_LENGTH,      /* text_length */
-    HR_KEY_DEVICE,           /* device */
-    HR_KEY_THREADS,          /* threads: 0 is auto */
-    HR_KEY_NUMERICS,         /* numerics */
-    HR_KEY_WIDTH,            /* video.width */
-    HR_KEY_HEIGHT,           /* video.height */
-    HR_KEY_FRAMES,           /* video.frames */
-    HR_KEY_SECONDS,          /* video.seconds */
-    HR_KEY_FPS,              /* video.fps */
-    HR_KEY_SAMPLER,          /* sampler.name */
-    HR_KEY_STEPS,            /* sampler.steps */
-    HR_KEY_GUIDANCE,         /* sampler.guidance */
-    HR_KEY_GUIDANCE_2,       /* sampler.guidance_2 */
-    HR_KEY_SHIFT,            /* sampler.shift */
-    HR_KEY_SIGMAS,           /* sampler.sigmas */
-    HR_KEY_SEED,             /* sampler.seed */
-    HR_KEY_RNG,              /* sampler.rng */
-    HR_KEY_OUTPUT_FOLDER,    /* output.folder */
-    HR_KEY_OUTPUT_VIDEO,     /* output.video */
-    HR_KEY_PREVIEW_EVERY,    /* output.preview_every: steps, 0 is never */
+    HR_KEY_MODEL = 0,       /* model */
+    HR_KEY_PROMPT,          /* prompt */
+    HR_KEY_NEGATIVE_PROMPT, /* negative_prompt */
+    HR_KEY_STYLE,           /* style */
+    HR_KEY_TEXT_LENGTH,     /* text_length */
+    HR_KEY_DEVICE,          /* device */
+    HR_KEY_THREADS,         /* threads: 0 is auto */
+    HR_KEY_NUMERICS,        /* numerics */
+    HR_KEY_WIDTH,           /* video.width */
+    HR_KEY_HEIGHT,          /* video.height */
+    HR_KEY_FRAMES,          /* video.frames */
+    HR_KEY_SECONDS,         /* video.seconds */
+    HR_KEY_FPS,             /* video.fps */
+    HR_KEY_SAMPLER,         /* sampler.name */
+    HR_KEY_STEPS,           /* sampler.steps */
+    HR_KEY_GUIDANCE,        /* sampler.guidance */
+    HR_KEY_GUIDANCE_2,      /* sampler.guidance_2 */
+    HR_KEY_SHIFT,           /* sampler.shift */
+    HR_KEY_SIGMAS,          /* sampler.sigmas */
+    HR_KEY_SEED,            /* sampler.seed */
+    HR_KEY_RNG,             /* sampler.rng */
+    HR_KEY_OUTPUT_FOLDER,   /* output.folder */
+    HR_KEY_OUTPUT_VIDEO,    /* output.video */
+    HR_KEY_PREVIEW_EVERY,   /* output.preview_every: steps, 0 is never */
     HR_KEY_COUNT
 } hr_job_key;
 
@@ -70,47 +92,65 @@ typedef struct hr_job {
     bool is_set[HR_KEY_COUNT];
 } hr_job;
 
-/* An empty job: nothing set, the table's own defaults in the fields that have one. */
+/* An empty job: nothing set, the table's own defaults in the fields that have one (not
+ * the strings, which are NULL). */
 void hr_job_init(hr_job *job);
-/* Frees the strings; takes an initialised job. */
+/* Frees the strings; takes an initialised job and leaves one. */
 void hr_job_free(hr_job *job);
 
-/* Reads a job file (at most 1 MiB, UTF-8) into an initialised job. Unknown and duplicate keys, tabs,
- * wrong types, values out of range, anchors and aliases, several documents and empty files are refused. */
+/* Reads a job file (at most HR_JOB_MAX_BYTES, UTF-8) in place of what the initialised job
+ * held. Unknown and duplicate keys, tabs, wrong types, values out of range, anchors and
+ * aliases, several documents and empty files are refused, frames together with seconds
+ * too; the job is then as before. A file that cannot be read is HR_ERR_ARG as well. Keys
+ * below `video:` may also be written as `video.width: 128`. */
 hr_status hr_job_load(const char *path, hr_job *job);
-/* "key=value" as given to --set; the value follows the same rules as a YAML scalar. `origin` starts the
- * message ("--set", "--seed"). A key set twice: the later one holds. */
+/* The same from memory; `path` is for messages. */
+hr_status hr_job_parse(const char *path, const char *text, size_t n_bytes, hr_job *job);
+/* "key=value" as given to --set; numbers and choices as in a file, text as it stands (no
+ * quotes to remove, may be empty). `origin` starts the message ("--set", "--seed"). A key
+ * set twice: the later one holds; so do frames and seconds replace each other. */
 hr_status hr_job_set(hr_job *job, const char *origin, const char *assignment);
 
-/* Takes from `defaults` every key that `job` does not set. (frames and seconds exclude each other: a
- * job that sets one does not take the other.) */
+/* Takes from `defaults` every key that `job` does not set. (frames and seconds exclude
+ * each other: a job that sets one does not take the other.) After HR_ERR_NOMEM some are
+ * taken. */
 hr_status hr_job_merge(hr_job *job, const hr_job *defaults);
+/* Sets every key not yet set that has a default of its own in the table (model,
+ * negative_prompt, device, ...), as the last step of resolving a job: what is not set
+ * then has to be known from elsewhere (prompt, seed, the model's). */
+hr_status hr_job_fill(hr_job *job);
 
-/* The job as YAML with all set keys, in table order: a job file that hr_job_load reads back. */
+/* The job as YAML with all set keys, in table order: a job file that hr_job_load reads
+ * back. */
 hr_status hr_job_write_yaml(const hr_job *job, hr_text *out);
+/* One key's value as in a job file ("unipc", "3.5"), set or not; strings must be. */
+hr_status hr_job_write_value(const hr_job *job, hr_job_key key, hr_text *out);
 
-/* The table for people: "key, values, default, what" as aligned text (for --help) or as the Markdown
- * table of configs/README.md. */
+/* The table for people: "key, values, default, what" as aligned text (for --help) or as
+ * the Markdown table of configs/README.md. */
 hr_status hr_job_describe_keys(bool markdown, hr_text *out);
 
-/* What configs/models/NAME.yaml says of a model: its folder (relative to the entry's own folder, or
- * absolute), the defaults as a job, the number of frames it was trained on, and its style phrases. */
+/* What configs/models/NAME.yaml says of a model: its folder (relative to the entry's own
+ * folder, or absolute), the defaults as a job, the number of frames it was trained on,
+ * and its style phrases. */
 typedef struct hr_model_entry {
-    char *folder;       /* resolved path */
-    hr_job defaults;    /* keys of the job file under `defaults:` */
+    char *folder;    /* resolved path */
+    hr_job defaults; /* keys of the job file under `defaults:` */
     int64_t trained_frames;
     char *style_phrase[3]; /* by hr_job_style; NULL where there is none */
 } hr_model_entry;
 
-/* Reads the entry `model` names: NAME -> CONFIGS/models/NAME.yaml; a path to a folder with
- * model_index.json -> an entry with that folder and the general defaults of CONFIGS/models/wan.yaml.
- * Neither: HR_ERR_MODEL with the names there are. `configs` is the folder configs/. Caller frees. */
-hr_status hr_model_entry_load(const char *configs, const char *model, hr_model_entry *out);
+/* Reads the entry `model` names: NAME -> CONFIGS/models/NAME.yaml; a path to a folder
+ * with model_index.json -> an entry with that folder and the general defaults of
+ * CONFIGS/models/wan.yaml. Neither: HR_ERR_MODEL with the names there are. `configs` is
+ * the folder configs/. Caller frees. */
+hr_status hr_model_entry_load(const char *configs, const char *model,
+                              hr_model_entry *out);
 void hr_model_entry_free(hr_model_entry *entry);
 
 /* The folder configs/ of this installation: $HALOREEL_CONFIGS, or beside the program
- * (../configs, ../share/haloreel/configs). HR_ERR_IO (logged with the places tried) when there is none.
- * Caller hr_frees. */
+ * (../configs, ../share/haloreel/configs). HR_ERR_IO (logged with the places tried) when
+ * there is none. Caller hr_frees. */
 hr_status hr_configs_folder(char **out);
 
 #endif
