@@ -1,7 +1,10 @@
-/* JSON files, read into memory and looked up by key (cJSON behind). All functions are local.
+/* JSON files, read into memory and looked up by key (cJSON behind). All functions are
+ * local.
  *
- * Every failure is one logged line "FILE: KEY.PATH: found X, expected Y" and HR_ERR_FORMAT (a
- * missing file: HR_ERR_IO). A number that must be whole and is not, or does not fit, is a failure. */
+ * Every failure is one logged line "FILE: KEY.PATH: found X, expected Y" and
+ * HR_ERR_FORMAT (a missing file: HR_ERR_IO); text that is not JSON at all is
+ * "FILE:LINE:COLUMN: cause". A number that must be whole and is not, or does not fit, is
+ * a failure; so is one beyond 2^53, which a double does not hold exactly. */
 #ifndef HR_IO_JSON_H
 #define HR_IO_JSON_H
 
@@ -12,21 +15,26 @@
 #include <stdint.h>
 
 typedef struct hr_json hr_json; /* a whole document, owner of all its nodes */
-typedef struct hr_json_node hr_json_node; /* borrowed from its document; NULL is "absent" */
+typedef struct hr_json_node
+    hr_json_node; /* borrowed from its document; NULL is "absent" */
 
-/* Reads a file of at most max_bytes; the top must be an object. Refuses invalid UTF-8, duplicate
- * keys and nesting deeper than 64. Caller closes (NULL is fine). */
+/* Reads a file of at most max_bytes; the top must be an object. Refuses invalid UTF-8,
+ * duplicate keys and nesting deeper than 64. Caller closes (NULL is fine). */
 hr_status hr_json_open(const char *path, size_t max_bytes, hr_json **out);
 /* The same from memory; `name` is used in messages. The text is not kept. */
-hr_status hr_json_parse(const char *name, const char *text, size_t n_bytes, hr_json **out);
+hr_status hr_json_parse(const char *name, const char *text, size_t n_bytes,
+                        hr_json **out);
 void hr_json_close(hr_json *json);
+/* The path or name that it was read from. */
+const char *hr_json_name(const hr_json *json);
 const hr_json_node *hr_json_root(const hr_json *json);
 
 /* The member `key` of an object, or NULL (also for a NULL or null-valued member). */
 const hr_json_node *hr_json_get(const hr_json_node *object, const char *key);
 
 /* Iteration in file order over the members of an object or the elements of an array:
- * for (n = hr_json_first(x); n != NULL; n = hr_json_next(n)). Null values are not skipped. */
+ * for (n = hr_json_first(x); n != NULL; n = hr_json_next(n)). Null values are not
+ * skipped. */
 const hr_json_node *hr_json_first(const hr_json_node *parent);
 const hr_json_node *hr_json_next(const hr_json_node *node);
 const char *hr_json_key(const hr_json_node *node);
@@ -40,13 +48,14 @@ bool hr_json_is_object(const hr_json_node *node);
 bool hr_json_is_array(const hr_json_node *node);
 bool hr_json_boolean(const hr_json_node *node, bool *out);
 
-/* Typed members. When the key is absent or null: *out keeps its value and the call succeeds. */
-hr_status hr_json_read_i64(const hr_json *json, const hr_json_node *object, const char *key,
-                           int64_t min, int64_t max, int64_t *out);
-hr_status hr_json_read_f64(const hr_json *json, const hr_json_node *object, const char *key,
-                           double *out);
-hr_status hr_json_read_bool(const hr_json *json, const hr_json_node *object, const char *key,
-                            bool *out);
+/* Typed members. When the key is absent or null: *out keeps its value and the call
+ * succeeds. */
+hr_status hr_json_read_i64(const hr_json *json, const hr_json_node *object,
+                           const char *key, int64_t min, int64_t max, int64_t *out);
+hr_status hr_json_read_f64(const hr_json *json, const hr_json_node *object,
+                           const char *key, double *out);
+hr_status hr_json_read_bool(const hr_json *json, const hr_json_node *object,
+                            const char *key, bool *out);
 /* *out is borrowed from the document. */
 hr_status hr_json_read_string(const hr_json *json, const hr_json_node *object,
                               const char *key, const char **out);

@@ -1,9 +1,10 @@
 /* Safetensors files: memory-mapped reading, and writing. All functions are local.
  *
- * Container: u64 little-endian N, N bytes of JSON, raw row-major little-endian data. Opening checks
- * the whole header: sizes inside the file, no overlap or gap trickery, product of the shape times
- * the element size = length, no duplicate names. Failures are one logged line naming file and
- * tensor: HR_ERR_FORMAT, or HR_ERR_IO when the file cannot be read. */
+ * Container: u64 little-endian N, N bytes of JSON, raw row-major little-endian data.
+ * Opening checks the whole header: sizes inside the file, no overlap or gap trickery,
+ * product of the shape times the element size = length, no duplicate names. Failures are
+ * one logged line naming file and tensor: HR_ERR_FORMAT, or HR_ERR_IO when the file
+ * cannot be read. */
 #ifndef HR_IO_SAFETENSORS_H
 #define HR_IO_SAFETENSORS_H
 
@@ -17,9 +18,9 @@ enum { HR_SAFETENSORS_MAX_DIMS = 8 };
 
 typedef struct hr_safetensors hr_safetensors;
 
-/* One tensor of a file. Borrowed from the file; data is the mapped memory, which need not be
- * aligned to the element size. dtype HR_DTYPE_COUNT: a type that haloreel does not compute with
- * (F8, BOOL, I8, ...), dtype_name says which. */
+/* One tensor of a file. Borrowed from the file; data is the mapped memory, which need not
+ * be aligned to the element size. dtype HR_DTYPE_COUNT: a type that haloreel does not
+ * compute with (F8, BOOL, I8, ...), dtype_name says which. */
 typedef struct hr_stored_tensor {
     const char *name;
     const char *dtype_name;
@@ -45,13 +46,15 @@ const hr_stored_tensor *hr_safetensors_find(const hr_safetensors *file, const ch
 /* Tells the kernel that this tensor's pages are not needed any more. */
 void hr_safetensors_release(const hr_stored_tensor *tensor);
 
-/* Writes one file holding `n` tensors (name, dtype, n_dims, dim and data are read; data may be
- * NULL for one tensor to be streamed, see below). Same input, same bytes. Written under a
- * temporary name in the same folder, flushed, then renamed to `path`. */
-hr_status hr_safetensors_write(const char *path, const hr_stored_tensor *tensors, size_t n);
+/* Writes one file holding `n` tensors (name, dtype, n_dims, dim and data are read; data
+ * may be NULL for one tensor to be streamed, see below). Same input, same bytes. Written
+ * under a temporary name in the same folder, flushed, then renamed to `path`. */
+hr_status hr_safetensors_write(const char *path, const hr_stored_tensor *tensors,
+                               size_t n);
 
-/* Streaming writer for one tensor of known shape: begin, append in order until full, then finish
- * (renames) or abandon (removes). Both end the writer's life; abandon takes NULL. */
+/* Streaming writer for one tensor of known shape: begin, append in order until full, then
+ * finish (renames) or abandon (removes). Both end the writer's life; abandon takes NULL.
+ */
 typedef struct hr_safetensors_writer hr_safetensors_writer;
 hr_status hr_safetensors_begin(const char *path, const hr_stored_tensor *tensor,
                                hr_safetensors_writer **out);
