@@ -1,9 +1,11 @@
-/* The weights of one component (transformer, text_encoder, vae): one or several safetensors files,
- * found by the index or the plain name, mapped, never read as a whole. Local.
+/* The weights of one component (transformer, text_encoder, vae): one or several
+ * safetensors files, found by the index or the plain name, mapped, never read as a whole.
+ * Local.
  *
- * A component first declares every tensor that it needs, as name and shape; hr_weights_check then
- * compares all of them with the headers before any data is read and reports the first that is
- * missing or wrong. Every failure is HR_ERR_MODEL, logged with file and tensor. */
+ * A component first declares every tensor that it needs, as name and shape;
+ * hr_weights_check then compares all of them with the headers before any data is read and
+ * reports the first that is missing or wrong. Every failure is HR_ERR_MODEL, logged with
+ * file and tensor. */
 #ifndef HR_MODEL_WEIGHTS_H
 #define HR_MODEL_WEIGHTS_H
 
@@ -14,18 +16,23 @@
 
 typedef struct hr_weights hr_weights;
 
-/* Maps the files of `folder`; `stem` is "diffusion_pytorch_model" or "model". Also accepts a
- * ".fp16"/".bf16" variant when there is no plain file. Missing shard, truncated file, tensor in
- * two shards: refused. Caller closes (NULL is fine). */
+/* Maps the files of `folder`; `stem` is "diffusion_pytorch_model" or "model". The first
+ * of these that is there counts: the index STEM.safetensors.index.json, STEM.safetensors,
+ * then the same two for the variants "fp16" and "bf16" (STEM.safetensors.index.fp16.json,
+ * STEM.fp16.safetensors). Missing shard, truncated file, tensor in two shards, index
+ * entry that its shard lacks: refused. Caller closes (NULL is fine). */
 hr_status hr_weights_open(const char *folder, const char *stem, hr_weights **out);
 void hr_weights_close(hr_weights *weights);
 
-/* Declares a tensor. `name` is copied. */
+/* Declares a tensor of 1 to HR_TENSOR_MAX_DIMS dimensions. `name` is copied. */
 hr_status hr_weights_expect(hr_weights *weights, const char *name, int n_dims,
                             const int64_t *dim);
-/* All declared tensors are there, in F32, F16 or BF16, with the declared shapes. Tensors of the files
- * that nobody declared are ignored. */
+/* All declared tensors are there, in F32, F16 or BF16, with the declared shapes. Tensors
+ * of the files that nobody declared are ignored. */
 hr_status hr_weights_check(const hr_weights *weights);
+
+/* Whether the files hold a tensor of this name, declared or not. */
+bool hr_weights_has(const hr_weights *weights, const char *name);
 
 /* For people and for fingerprints: files, and per tensor name, dtype and size. */
 size_t hr_weights_n_files(const hr_weights *weights);
@@ -37,19 +44,21 @@ typedef struct hr_weights_totals {
 } hr_weights_totals;
 hr_weights_totals hr_weights_get_totals(const hr_weights *weights);
 
-/* Loads a declared tensor to the stream's device as F32 or BF16 (rounded to nearest even), in the
- * declared shape. Refuses NaN and infinities by name. On a dry device no data is read. Waits for
- * the copy. Caller frees with hr_tensor_free. */
+/* Loads a declared and checked tensor to the stream's device as F32 or BF16 (rounded to
+ * nearest even), in the declared shape. Refuses NaN and infinities by name. On a dry
+ * device no data is read. Waits for the copy; host memory beside the tensor is a small
+ * buffer. Caller frees with hr_tensor_free. */
 hr_status hr_weights_load(const hr_weights *weights, hr_stream *stream, const char *name,
                           hr_dtype dtype, hr_tensor *out);
-/* The same into packed weights for linear ([out, in, ...] with all later dimensions taken together)
- * and conv ([out, in, (kt,) kh, kw]). */
+/* The same into packed weights for linear ([out, in, ...] with all later dimensions taken
+ * together) and conv ([out, in, (kt,) kh, kw]). */
 hr_status hr_weights_load_linear(const hr_weights *weights, hr_stream *stream,
                                  const char *name, hr_dtype dtype, hr_packed **out);
 hr_status hr_weights_load_conv(const hr_weights *weights, hr_stream *stream,
                                const char *name, hr_dtype dtype, hr_packed **out);
 
-/* Copies a declared tensor to host memory as F32 (small tables). `out` holds its elements. */
+/* Copies a declared tensor to host memory as F32 (small tables). `out` holds its
+ * elements. */
 hr_status hr_weights_read_f32(const hr_weights *weights, const char *name, float *out);
 
 #endif
