@@ -1,5 +1,5 @@
-/* Inside compute/ only: what a backend provides. One constant hr_backend per backend; table.c lists
- * them. Callers of compute/ use device.h, arena.h and ops.h. */
+/* Inside compute/ only: what a backend provides. One constant hr_backend per backend;
+ * table.c lists them. Callers of compute/ use device.h, arena.h and ops.h. */
 #ifndef HR_COMPUTE_BACKEND_H
 #define HR_COMPUTE_BACKEND_H
 
@@ -16,7 +16,8 @@ struct hr_device {
     hr_isa isa;
     bool has_bf16;
     char description[128];
-    atomic_size_t live_bytes, peak_bytes; /* counted by device.c; packed weights by backends */
+    /* Counted by device.c, packed weights by backends. */
+    atomic_size_t live_bytes, peak_bytes;
     atomic_uint_fast64_t n_allocations;
     double flops; /* counted by ops.c on the enqueuing thread */
     void *state;  /* the backend's own */
@@ -33,17 +34,23 @@ struct hr_packed {
     hr_device *device;
     hr_packed_kind kind;
     hr_dtype dtype;
-    int n_dims; /* of the unpacked weight: [out, in] or [out, in, kt, kh, kw] (2-d kernels: kt 1) */
+    /* Of the unpacked weight: [out, in] or [out, in, kt, kh, kw] (2-d kernels: kt 1). */
+    int n_dims;
     int64_t dim[HR_TENSOR_MAX_DIMS];
     size_t bytes; /* device memory that it takes */
     void *state;  /* the backend's own */
 };
 
-typedef enum hr_copy_kind { HR_COPY_TO_DEVICE = 0, HR_COPY_TO_HOST, HR_COPY_WITHIN } hr_copy_kind;
+typedef enum hr_copy_kind {
+    HR_COPY_TO_DEVICE = 0,
+    HR_COPY_TO_HOST,
+    HR_COPY_WITHIN
+} hr_copy_kind;
 
 struct hr_backend {
     const char *name;
-    /* Fills threads, isa, has_bf16, description and state; HR_ERR_UNSUPPORTED where it cannot run. */
+    /* Fills threads, isa, has_bf16, description and state; HR_ERR_UNSUPPORTED where it
+     * cannot run. */
     hr_status (*open)(hr_device *device, const hr_device_options *options);
     void (*close)(hr_device *device);
     /* 64-byte aligned. HR_ERR_NOMEM is logged by the backend. */
@@ -54,7 +61,8 @@ struct hr_backend {
     hr_status (*stream_sync)(hr_stream *stream);
     hr_status (*copy)(hr_stream *stream, void *dst, const void *src, size_t bytes,
                       hr_copy_kind kind);
-    /* `packed` has all plain fields set but bytes; the stream is idle. */
+    /* `packed` has all plain fields set but bytes, `weight` has its shape; the stream is
+     * idle. */
     hr_status (*pack)(hr_stream *stream, const hr_tensor *weight, hr_packed *packed);
     void (*unpack)(hr_packed *packed); /* frees state */
 #define HR_BACKEND_SLOT(name, n_tensors)                                                 \
@@ -64,10 +72,30 @@ struct hr_backend {
 };
 
 extern const hr_backend hr_backend_cpu;
-extern const hr_backend hr_backend_strict; /* the cpu backend in an address space of its own */
-extern const hr_backend hr_backend_dry;    /* no data, no work */
+extern const hr_backend
+    hr_backend_strict; /* the cpu backend in an address space of its own */
+extern const hr_backend hr_backend_dry; /* no data, no work */
 
 /* For backends: counts memory of packed weights. `bytes` may be negative. */
 void hr_device_count_bytes(hr_device *device, int64_t bytes);
+
+/* For device.c and arena.c: counted memory of the device; HR_ERR_NOMEM is logged. */
+hr_status hr_device_alloc(hr_device *device, size_t bytes, void **out);
+void hr_device_free(hr_device *device, void *data, size_t bytes);
+/* A tensor of that type and shape without memory, and its bytes; HR_ERR_INTERNAL for
+ * impossible shapes (empty ones too). */
+hr_status hr_tensor_shape(hr_tensor *out, hr_device *device, hr_dtype dtype, int n_dims,
+                          const int64_t *dim, size_t *bytes);
+
+/* table.c: the backend of that name ("auto" too); HR_ERR_ARG or HR_ERR_UNSUPPORTED are
+ * logged. */
+hr_status hr_backend_find(const char *name, const hr_backend **out);
+
+/* ops_check.c: the rule that `args` breaks, in words, or NULL. Looks at shapes, dtypes
+ * and overlap; the tensors have been found sound by themselves. */
+#define HR_OP_CHECK(name, n_tensors)                                                     \
+    const char *hr_op_check_##name(const hr_##name##_args *args);
+HR_OP_LIST(HR_OP_CHECK)
+#undef HR_OP_CHECK
 
 #endif
