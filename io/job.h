@@ -132,7 +132,8 @@ hr_status hr_job_describe_keys(bool markdown, hr_text *out);
 
 /* What configs/models/NAME.yaml says of a model: its folder (relative to the entry's own
  * folder, or absolute), the defaults as a job, the number of frames it was trained on,
- * and its style phrases. */
+ * and its style phrases. Keys: folder, trained_frames, styles.photorealistic,
+ * styles.animated, defaults.KEY. */
 typedef struct hr_model_entry {
     char *folder;    /* resolved path */
     hr_job defaults; /* keys of the job file under `defaults:` */
@@ -143,10 +144,19 @@ typedef struct hr_model_entry {
 /* Reads the entry `model` names: NAME -> CONFIGS/models/NAME.yaml; a path to a folder
  * with model_index.json -> an entry with that folder and the general defaults of
  * CONFIGS/models/wan.yaml. Neither: HR_ERR_MODEL with the names there are. `configs` is
- * the folder configs/. Caller frees. */
+ * the folder configs/. Caller frees. A name wins over a folder of the same name; "./NAME"
+ * is the folder. */
 hr_status hr_model_entry_load(const char *configs, const char *model,
                               hr_model_entry *out);
+/* Takes a zeroed entry, too, and leaves one. */
 void hr_model_entry_free(hr_model_entry *entry);
+
+/* Appends the prompt with the model's phrase for the style, as a caption would have it:
+ * blanks, full stops and commas at its end give way to ", PHRASE."; after ! and ? it is a
+ * sentence of its own. A prompt that has the phrase already (in any case), and style
+ * none: the prompt as it is. A model without such a phrase: HR_ERR_ARG. */
+hr_status hr_model_entry_style_prompt(const hr_model_entry *entry, hr_job_style style,
+                                      const char *prompt, hr_text *out);
 
 /* The folder configs/ of this installation: $HALOREEL_CONFIGS, or beside the program
  * (../configs, ../share/haloreel/configs). HR_ERR_IO (logged with the places tried) when
