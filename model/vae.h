@@ -1,5 +1,6 @@
-/* The VAE's decoder (AutoencoderKLWan, 2.1 and 2.2), streamed one latent frame at a time. Local.
- * Source: diffusers 0.40.0 models/autoencoders/autoencoder_kl_wan.py; wan-spec section 4. */
+/* The VAE's decoder (AutoencoderKLWan, 2.1 and 2.2), streamed one latent frame at a time.
+ * Local. Source: diffusers 0.40.0 models/autoencoders/autoencoder_kl_wan.py; wan-spec
+ * section 4 (docs/vae.md). */
 #ifndef HR_MODEL_VAE_H
 #define HR_MODEL_VAE_H
 
@@ -10,14 +11,17 @@
 
 typedef struct hr_vae hr_vae;
 
+/* Declares every tensor that the decoder needs. */
 hr_status hr_vae_expect(const hr_vae_config *config, hr_weights *weights);
-/* fp32 whatever the numerics. Caller closes (NULL is fine). */
+/* Loads the checked weights, fp32 whatever the numerics. Caller closes (NULL is fine)
+ * when no work uses it. */
 hr_status hr_vae_open(const hr_vae_config *config, const hr_weights *weights,
                       hr_stream *stream, hr_vae **out);
 void hr_vae_close(hr_vae *vae);
 
-/* Decoding one video of latent size [height, width]: the causal caches of every convolution.
- * Memory does not depend on the number of frames. Borrows the vae. Caller destroys. */
+/* Decoding one video of latent size [height, width]: the causal histories of every
+ * convolution. They are made during the first two latent frames; memory does not depend
+ * on the number of frames. Borrows vae and stream. Destroying waits for the stream. */
 typedef struct hr_vae_decoder hr_vae_decoder;
 hr_status hr_vae_decoder_create(const hr_vae *vae, hr_stream *stream, int64_t height,
                                 int64_t width, hr_vae_decoder **out);
@@ -26,9 +30,11 @@ void hr_vae_decoder_destroy(hr_vae_decoder *decoder);
 /* Frames that the next latent frame yields: 1 for the first, then scale_temporal. */
 int64_t hr_vae_decoder_next_frames(const hr_vae_decoder *decoder);
 
-/* Decodes the next latent frame. latent: F32 [z, height, width], normalised space; out: F32
- * [next_frames, height * scale, width * scale, 3], RGB in 0..1, made by the caller. Trace names:
- * vae_in, conv_in, mid, up<i>, norm_out, conv_out (channels last, per call). */
+/* Decodes the next latent frame, enqueued on the stream of the decoder. latent: F32 [z,
+ * height, width], normalised space; out: F32 [next_frames, height * scale, width * scale,
+ * 3], RGB in 0..1, made by the caller. After a failure the decoder can only be destroyed.
+ * Trace names: vae_in, conv_in, mid, up<i>, norm_out, conv_out (channels last, the frames
+ * of this call). */
 hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_arena *arena,
                              const hr_tensor *latent, const hr_tensor *out,
                              const hr_trace *trace);
