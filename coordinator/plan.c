@@ -93,7 +93,7 @@ hr_status hr_plan_make(const hr_job *job, const hr_model_facts *facts, hr_plan *
     plan.guidance = job->guidance;
     plan.guidance_2 = job->is_set[HR_KEY_GUIDANCE_2] ? job->guidance_2 : job->guidance;
     plan.use_guidance = plan.guidance > 1;
-    plan.shift = job->is_set[HR_KEY_SHIFT] ? job->shift : facts->shift;
+    plan.shift = job->shift;
     *out = plan;
     return HR_OK;
 }

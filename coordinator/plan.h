@@ -10,10 +10,6 @@ typedef struct hr_model_facts {
     int64_t scale_temporal, scale_spatial; /* video frames and pixels per latent frame and pixel */
     int64_t patch_time, patch_height, patch_width;
     int64_t rope_max; /* tokens per axis at most */
-    bool has_second_expert;
-    double shift; /* the scheduler's own */
-    hr_job_sampler sampler;
-    hr_job_style default_style;
 } hr_model_facts;
 
 typedef struct hr_plan {

@@ -1,0 +1,27 @@
+/* Renders the runs of golden cases through a whole worker, for the tests of this folder. */
+#ifndef HR_TESTS_WORKER_PIPELINE_H
+#define HR_TESTS_WORKER_PIPELINE_H
+
+#include "golden.h"
+#include "test_util.h"
+#include "worker/worker.h"
+
+/* What a test varies. Zeroed: numerics exact, all threads, noise of torch from the run's seed. */
+typedef struct hr_pipeline_options {
+    hr_numerics numerics;
+    int threads;
+    bool keep_parts;
+    int n_times;        /* render so many times with one worker; 0 is 1 */
+    const char *latents_in;
+    const hr_trace *trace;
+    const char *folder; /* results: latents.safetensors, frames.safetensors */
+} hr_pipeline_options;
+
+/* Asserts that everything works and nothing leaks. */
+void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
+                        const hr_pipeline_options *options);
+
+/* (1, C, F, h, w) of the reference from our [F, C, h, w], and its inverse. */
+void hr_pipeline_to_reference(const float *ours, const int64_t fchw[4], float *out);
+
+#endif
