@@ -1,5 +1,5 @@
-/* For bugs of haloreel only, never for input: prints place and condition, then aborts. Active in
- * all builds but release ones (NDEBUG). */
+/* For bugs of haloreel only, never for input: prints place and condition, then aborts.
+ * Active in all builds but release ones (NDEBUG). */
 #ifndef HR_BASE_ASSERT_H
 #define HR_BASE_ASSERT_H
 

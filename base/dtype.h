@@ -45,8 +45,8 @@ static inline uint16_t hr_f32_to_bf16(float x)
 
 float hr_f16_to_f32(uint16_t x);
 
-/* dst[i] = src[i] for n elements, with `from` one of F32, BF16, F16 and `to` F32 or BF16 (round
- * to nearest even). Returns -1 for any other pair. src and dst do not overlap. */
+/* dst[i] = src[i] for n elements, with `from` one of F32, BF16, F16 and `to` F32 or BF16
+ * (round to nearest even). Returns -1 for any other pair. src and dst do not overlap. */
 int hr_dtype_convert(void *dst, hr_dtype to, const void *src, hr_dtype from, size_t n);
 
 /* The index of the first element that is NaN or infinite, or n. For F32, BF16 and F16. */

@@ -1,8 +1,9 @@
 /* The log: one line per event, to standard error and, once opened, to a file.
  *
- * Lines are lower case and name things the way a shell would take them ("file video.mp4"). A
- * progress line on a terminal is wiped before a log line is written and comes back with its next
- * update. All functions are local and may be called from any thread. */
+ * Lines are lower case and name things the way a shell would take them ("file
+ * video.mp4"). A progress line on a terminal is wiped before a log line is written and
+ * comes back with its next update. All functions are local and may be called from any
+ * thread. */
 #ifndef HR_BASE_LOG_H
 #define HR_BASE_LOG_H
 
@@ -15,11 +16,12 @@ typedef enum hr_log_level {
     HR_LOG_DEBUG
 } hr_log_level;
 
-/* What reaches standard error; HR_LOG_WARN until set. The file gets everything up to INFO. */
+/* What reaches standard error; HR_LOG_WARN until set. The file gets everything up to
+ * INFO. */
 void hr_log_set_level(hr_log_level level);
 
-/* Also writes each line, with the time of day, to `path` (truncated first). HR_ERR_IO when it
- * cannot be created. The folder must exist. */
+/* Also writes each line, with the time of day, to `path` (truncated first). HR_ERR_IO
+ * when it cannot be created. The folder must exist. */
 hr_status hr_log_open(const char *path);
 void hr_log_close(void);
 
@@ -32,19 +34,20 @@ void hr_log(hr_log_level level, const char *format, ...)
 #define hr_info(...) hr_log(HR_LOG_INFO, __VA_ARGS__)
 #define hr_debug(...) hr_log(HR_LOG_DEBUG, __VA_ARGS__)
 
-/* Logs the line and returns `status`: `return hr_fail(HR_ERR_IO, "file %s: ...", path);`. The
- * line is at most 2,000 bytes; control characters in it are shown as '?'. */
+/* Logs the line and returns `status`: `return hr_fail(HR_ERR_IO, "file %s: ...", path);`.
+ * The line is at most 2,000 bytes; control characters in it are shown as '?'. */
 hr_status hr_fail(hr_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Shows `line` in place of the one before on standard error when that is a terminal; NULL wipes
- * it. Elsewhere nothing is written. */
+/* Shows `line` in place of the one before on standard error when that is a terminal; NULL
+ * wipes it. Elsewhere nothing is written. */
 void hr_log_progress(const char *line);
 
 /* Whether standard error is a terminal. */
 int hr_log_is_terminal(void);
 
-/* Test hook: called with every line at WARN or above instead of writing it; NULL restores. */
+/* Test hook: called with every line at WARN or above instead of writing it; NULL
+ * restores. */
 typedef void (*hr_log_sink_fn)(hr_log_level level, const char *line);
 void hr_log_set_sink(hr_log_sink_fn sink);
 

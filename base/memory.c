@@ -133,7 +133,8 @@ hr_status hr_size_add(size_t a, size_t b, size_t *out)
     return HR_OK;
 }
 
-/* The first number in a one-number file such as memory.max; UINT64_MAX when there is none. */
+/* The first number in a one-number file such as memory.max; UINT64_MAX when there is
+ * none. */
 static uint64_t read_number(const char *path)
 {
     FILE *file = fopen(path, "re");

@@ -1,7 +1,7 @@
 /* Counted host memory and checked sizes.
  *
- * Everything the program allocates itself goes through here, so that a test can ask for "nothing
- * left alive". Memory of libraries is theirs. Local; thread-safe. */
+ * Everything the program allocates itself goes through here, so that a test can ask for
+ * "nothing left alive". Memory of libraries is theirs. Local; thread-safe. */
 #ifndef HR_BASE_MEMORY_H
 #define HR_BASE_MEMORY_H
 
@@ -17,10 +17,12 @@ void *hr_alloc(size_t bytes);
 /* As hr_alloc, but logs "out of memory: <bytes> for <what>" and returns HR_ERR_NOMEM. */
 hr_status hr_alloc_or_fail(size_t bytes, const char *what, void **out);
 
-/* Zero-filled, `alignment` a power of two >= 8; freed with hr_free. NULL when there is none. */
+/* Zero-filled, `alignment` a power of two >= 8; freed with hr_free. NULL when there is
+ * none. */
 void *hr_alloc_aligned(size_t bytes, size_t alignment);
 
-/* Grows or shrinks; new bytes are not initialised. On failure NULL, and `old` stays valid. */
+/* Grows or shrinks; new bytes are not initialised. On failure NULL, and `old` stays
+ * valid. */
 void *hr_realloc(void *old, size_t bytes);
 
 /* Takes NULL. */
@@ -39,8 +41,8 @@ size_t hr_mem_peak_bytes(void);
 hr_status hr_size_mul(size_t a, size_t b, size_t *out);
 hr_status hr_size_add(size_t a, size_t b, size_t *out);
 
-/* Memory of the machine that a new process could use, in bytes: /proc/meminfo and the limits of
- * the control group and of RLIMIT_AS, whichever is least. 0 when unknown. */
+/* Memory of the machine that a new process could use, in bytes: /proc/meminfo and the
+ * limits of the control group and of RLIMIT_AS, whichever is least. 0 when unknown. */
 uint64_t hr_mem_available(void);
 
 #endif

@@ -1,18 +1,18 @@
 /* What every function that can fail returns.
  *
- * Data comes back through an `out` parameter, which is set only when the status is HR_OK. The
- * function that first knows the cause of a failure logs it (base/log.h), once; its callers only
- * pass the status on. */
+ * Data comes back through an `out` parameter, which is set only when the status is HR_OK.
+ * The function that first knows the cause of a failure logs it (base/log.h), once; its
+ * callers only pass the status on. */
 #ifndef HR_BASE_STATUS_H
 #define HR_BASE_STATUS_H
 
 /* Ordered by severity: where ranks differ, the largest wins (comm/group.h). */
 typedef enum hr_status {
     HR_OK = 0,
-    HR_ERR_CANCELLED,   /* stopped on request */
-    HR_ERR_ARG,         /* the command line or the job file asks for something impossible */
-    HR_ERR_FORMAT,      /* a file is not what it claims to be */
-    HR_ERR_MODEL,       /* the model folder is incomplete, damaged or not supported */
+    HR_ERR_CANCELLED, /* stopped on request */
+    HR_ERR_ARG,       /* the command line or the job file asks for something impossible */
+    HR_ERR_FORMAT,    /* a file is not what it claims to be */
+    HR_ERR_MODEL,     /* the model folder is incomplete, damaged or not supported */
     HR_ERR_UNSUPPORTED, /* this build or this device cannot do it */
     HR_ERR_NOMEM,       /* not enough memory */
     HR_ERR_IO,          /* reading or writing failed: disk full, no permission, ... */

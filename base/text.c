@@ -38,7 +38,8 @@ size_t hr_utf8_decode(const char *s, size_t n, uint32_t *code)
             return 0;
         value = value << 6 | (u[i] & 0x3fU);
     }
-    if (value < smallest[length] || value > 0x10ffff || (value >= 0xd800 && value < 0xe000))
+    if (value < smallest[length] || value > 0x10ffff ||
+        (value >= 0xd800 && value < 0xe000))
         return 0;
     *code = value;
     return length;
@@ -162,8 +163,8 @@ static hr_status read_open_file(int fd, const char *path, size_t max_bytes, char
         return hr_fail(HR_ERR_IO, "%s: not a plain file", path);
     size = (size_t)info.st_size;
     if (size > max_bytes)
-        return hr_fail(HR_ERR_FORMAT, "%s: %zu bytes, at most %zu are allowed", path, size,
-                       max_bytes);
+        return hr_fail(HR_ERR_FORMAT, "%s: %zu bytes, at most %zu are allowed", path,
+                       size, max_bytes);
     HR_TRY(hr_alloc_or_fail(size + 1, path, &data));
     while (done < size) {
         n = read(fd, (char *)data + done, size - done);
@@ -203,6 +204,7 @@ char *hr_format_bytes(uint64_t bytes, char out[16])
         value /= 1000;
         unit++;
     }
-    snprintf(out, 16, unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    snprintf(out, 16, unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value,
+             units[unit]);
     return out;
 }

@@ -7,11 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Decodes the code point that starts at s (at least 1 of `n` bytes) into *code and returns its
- * length; 0 when the bytes are not valid UTF-8 (overlong, surrogate, beyond U+10FFFF, cut). */
+/* Decodes the code point that starts at s (at least 1 of `n` bytes) into *code and
+ * returns its length; 0 when the bytes are not valid UTF-8 (overlong, surrogate, beyond
+ * U+10FFFF, cut). */
 size_t hr_utf8_decode(const char *s, size_t n, uint32_t *code);
 
-/* Writes `code` as UTF-8 into out (room for 4 bytes); returns the length. `code` is valid. */
+/* Writes `code` as UTF-8 into out (room for 4 bytes); returns the length. `code` is
+ * valid. */
 size_t hr_utf8_encode(uint32_t code, char *out);
 
 /* The offset of the first byte that is not valid UTF-8, or n when all are. */
@@ -32,8 +34,9 @@ hr_status hr_text_printf(hr_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void hr_text_free(hr_text *text);
 
-/* Reads a whole file; *out is NUL-terminated, caller hr_frees. Refuses more than max_bytes
- * (HR_ERR_FORMAT) and anything that is not a plain file. Errors are logged with the path. */
+/* Reads a whole file; *out is NUL-terminated, caller hr_frees. Refuses more than
+ * max_bytes (HR_ERR_FORMAT) and anything that is not a plain file. Errors are logged with
+ * the path. */
 hr_status hr_read_file(const char *path, size_t max_bytes, char **out, size_t *n_bytes);
 
 /* "12.3 MB" with the powers of 1000, into out (room for 16 bytes). Returns out. */

@@ -1,5 +1,5 @@
-/* Ranks that act together. Collective functions are called by all ranks of the group in the same order
- * and return the same status on all of them.
+/* Ranks that act together. Collective functions are called by all ranks of the group in
+ * the same order and return the same status on all of them.
  *
  * Here the world has one rank: a group is the calling process alone. */
 #ifndef HR_COMM_GROUP_H

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdio.h>
 
-/* Refuses a size that is not a positive multiple of `unit` and names the neighbours that are. */
+/* Refuses a size that is not a positive multiple of `unit` and names the neighbours that
+ * are. */
 static hr_status check_multiple(const char *key, int64_t value, int64_t unit)
 {
     int64_t below = value / unit * unit;
@@ -15,7 +16,8 @@ static hr_status check_multiple(const char *key, int64_t value, int64_t unit)
         return HR_OK;
     if (below < unit)
         return hr_fail(HR_ERR_ARG,
-                       "%s: %" PRId64 " is not a multiple of %" PRId64 "; nearest: %" PRId64,
+                       "%s: %" PRId64 " is not a multiple of %" PRId64
+                       "; nearest: %" PRId64,
                        key, value, unit, unit);
     return hr_fail(HR_ERR_ARG,
                    "%s: %" PRId64 " is not a multiple of %" PRId64 "; nearest: %" PRId64
@@ -74,7 +76,8 @@ static hr_status plan_sizes(const hr_job *job, const hr_model_facts *facts, hr_p
     plan->latent_height = plan->height / facts->scale_spatial;
     plan->latent_width = plan->width / facts->scale_spatial;
     HR_TRY(check_multiple("latent frames", plan->latent_frames, facts->patch_time));
-    HR_TRY(check_positions("time", plan->latent_frames / facts->patch_time, facts->rope_max));
+    HR_TRY(check_positions("time", plan->latent_frames / facts->patch_time,
+                           facts->rope_max));
     HR_TRY(check_positions("height", plan->latent_height / facts->patch_height,
                            facts->rope_max));
     return check_positions("width", plan->latent_width / facts->patch_width,

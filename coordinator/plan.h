@@ -7,13 +7,14 @@
 /* The numbers of a model that planning needs. */
 typedef struct hr_model_facts {
     int64_t latent_channels;
-    int64_t scale_temporal, scale_spatial; /* video frames and pixels per latent frame and pixel */
+    int64_t scale_temporal,
+        scale_spatial; /* video frames and pixels per latent frame and pixel */
     int64_t patch_time, patch_height, patch_width;
     int64_t rope_max; /* tokens per axis at most */
 } hr_model_facts;
 
 typedef struct hr_plan {
-    int64_t frames, height, width;                          /* of the video, in pixels */
+    int64_t frames, height, width; /* of the video, in pixels */
     int64_t latent_frames, latent_height, latent_width, latent_channels;
     int64_t n_tokens; /* of one forward */
     int n_steps;
@@ -22,8 +23,8 @@ typedef struct hr_plan {
     double shift;
 } hr_plan;
 
-/* Plans a job that has been merged with its defaults: turns `seconds` into frames, and refuses sizes that the
- * model cannot make, with the nearest that it can. HR_ERR_ARG. */
+/* Plans a job that has been merged with its defaults: turns `seconds` into frames, and
+ * refuses sizes that the model cannot make, with the nearest that it can. HR_ERR_ARG. */
 hr_status hr_plan_make(const hr_job *job, const hr_model_facts *facts, hr_plan *out);
 
 #endif

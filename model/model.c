@@ -46,7 +46,8 @@ static hr_status open_component(hr_model *model, hr_component component)
     hr_status status;
 
     HR_TRY(hr_text_printf(&path, "%s/%s", model->folder, components[component].name));
-    status = hr_weights_open(path.s, components[component].stem, &model->weights[component]);
+    status =
+        hr_weights_open(path.s, components[component].stem, &model->weights[component]);
     hr_text_free(&path);
     HR_TRY(status);
     HR_TRY(expect_all(&model->config, component, model->weights[component]));

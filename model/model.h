@@ -1,5 +1,5 @@
-/* A model folder as a whole: configs, tokenizer and the weight files of every component, mapped and
- * checked against each other before any data is read. Local. */
+/* A model folder as a whole: configs, tokenizer and the weight files of every component,
+ * mapped and checked against each other before any data is read. Local. */
 #ifndef HR_MODEL_MODEL_H
 #define HR_MODEL_MODEL_H
 
@@ -20,8 +20,9 @@ const char *hr_component_name(hr_component component);
 
 typedef struct hr_model hr_model;
 
-/* Opens `folder`: everything that can be refused without reading weights is refused here, with
- * HR_ERR_MODEL and one logged line. Caller closes (NULL is fine) after everything made from it. */
+/* Opens `folder`: everything that can be refused without reading weights is refused here,
+ * with HR_ERR_MODEL and one logged line. Caller closes (NULL is fine) after everything
+ * made from it. */
 hr_status hr_model_open(const char *folder, hr_model **out);
 void hr_model_close(hr_model *model);
 

@@ -26,8 +26,8 @@ static hr_status open_all(decode *d)
     size_t bytes;
 
     HR_TRY(hr_parts_vae(d->worker, &vae));
-    HR_TRY(hr_vae_decoder_create(vae, d->worker->stream, p->latent_height, p->latent_width,
-                                 &d->decoder));
+    HR_TRY(hr_vae_decoder_create(vae, d->worker->stream, p->latent_height,
+                                 p->latent_width, &d->decoder));
     HR_TRY(hr_size_mul(frame_elements(d) * sizeof(float),
                        (size_t)config->vae.scale_temporal, &bytes));
     HR_TRY(hr_alloc_or_fail(bytes, "decoded frames", (void **)&d->frames));
@@ -56,7 +56,8 @@ static hr_status decode_frame(decode *d, const float *latent)
                            &in));
     HR_TRY(hr_arena_tensor(w->arena, HR_F32, HR_DIMS(n, p->height, p->width, 3), &out));
     HR_TRY(hr_copy_to_device(w->stream, &in, latent));
-    HR_TRY(hr_vae_decoder_run(d->decoder, w->stream, w->arena, &in, &out, d->render->trace));
+    HR_TRY(
+        hr_vae_decoder_run(d->decoder, w->stream, w->arena, &in, &out, d->render->trace));
     HR_TRY(hr_copy_to_host(w->stream, d->frames, &out));
     HR_TRY(hr_stream_sync(w->stream));
     return save_frames(d, n);
@@ -90,8 +91,8 @@ static hr_status decode_all(decode *d, const float *latents, hr_render_times *ti
     return HR_OK;
 }
 
-hr_status hr_decode_stage(hr_worker *worker, const hr_render *render, const float *latents,
-                          hr_render_times *times)
+hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
+                          const float *latents, hr_render_times *times)
 {
     decode d = {.worker = worker, .render = render};
     hr_arena_mark mark = hr_arena_get_mark(worker->arena);

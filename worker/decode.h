@@ -4,9 +4,9 @@
 
 #include "worker/parts.h"
 
-/* Decodes host latents [F, C, h, w], one latent frame at a time, and saves the frames. Memory does not depend on
- * the number of frames. */
-hr_status hr_decode_stage(hr_worker *worker, const hr_render *render, const float *latents,
-                          hr_render_times *times);
+/* Decodes host latents [F, C, h, w], one latent frame at a time, and saves the frames.
+ * Memory does not depend on the number of frames. */
+hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
+                          const float *latents, hr_render_times *times);
 
 #endif

@@ -18,10 +18,10 @@ typedef struct denoise {
     const hr_render *render;
     hr_sampler *sampler;
     hr_rope *rope;
-    hr_tensor latents;                         /* [F, C, h, w] */
-    hr_tensor velocity[N_BRANCHES];            /* same shape; guidance is applied in place */
+    hr_tensor latents;              /* [F, C, h, w] */
+    hr_tensor velocity[N_BRANCHES]; /* same shape; guidance is applied in place */
     hr_tensor history[HR_SAMPLER_MAX_HISTORY]; /* same shape */
-    int expert;                                /* that the contexts belong to; -1 at first */
+    int expert; /* that the contexts belong to; -1 at first */
     const hr_transformer *transformer;
     hr_text_context *context[N_BRANCHES];
 } denoise;
@@ -49,17 +49,19 @@ static hr_status make_context(denoise *d, int branch)
     hr_tensor rows;
     hr_status status;
 
-    HR_TRY_GOTO(hr_arena_tensor(w->arena, HR_F32, HR_DIMS(embeds->n, embeds->width), &rows),
-                rewind);
+    HR_TRY_GOTO(
+        hr_arena_tensor(w->arena, HR_F32, HR_DIMS(embeds->n, embeds->width), &rows),
+        rewind);
     HR_TRY_GOTO(hr_copy_to_device(w->stream, &rows, embeds->data), rewind);
-    status = hr_text_context_create(d->transformer, w->stream, w->arena, &rows, text_length,
-                                    d->render->trace, &d->context[branch]);
+    status = hr_text_context_create(d->transformer, w->stream, w->arena, &rows,
+                                    text_length, d->render->trace, &d->context[branch]);
 rewind:
     hr_arena_rewind(w->arena, mark);
     return status;
 }
 
-/* The expert for this timestep; changes it, with its text contexts, where the boundary is passed. */
+/* The expert for this timestep; changes it, with its text contexts, where the boundary is
+ * passed. */
 static hr_status select_expert(denoise *d, double timestep)
 {
     const hr_model_config *config = hr_model_get_config(d->worker->model);
@@ -99,13 +101,12 @@ static hr_status predict_velocity(denoise *d, double timestep)
 
     for (int b = 0; b < n_branches(d); b++) {
         hr_arena_mark mark = hr_arena_get_mark(w->arena);
-        hr_status status = hr_transformer_run(
-            d->transformer, w->stream, w->arena,
-            &(hr_forward){.rope = d->rope,
-                          .context = d->context[b],
-                          .latents = d->latents,
-                          .out = d->velocity[b],
-                          .timestep = timestep});
+        hr_status status = hr_transformer_run(d->transformer, w->stream, w->arena,
+                                              &(hr_forward){.rope = d->rope,
+                                                            .context = d->context[b],
+                                                            .latents = d->latents,
+                                                            .out = d->velocity[b],
+                                                            .timestep = timestep});
 
         hr_arena_rewind(w->arena, mark);
         HR_TRY(status);
@@ -113,7 +114,8 @@ static hr_status predict_velocity(denoise *d, double timestep)
     return apply_guidance(d);
 }
 
-static hr_status trace_step(const denoise *d, int step, const char *what, const hr_tensor *t)
+static hr_status trace_step(const denoise *d, int step, const char *what,
+                            const hr_tensor *t)
 {
     char name[64];
 
@@ -158,7 +160,8 @@ static hr_status open_sampler(denoise *d)
                                             [HR_JOB_EULER] = HR_SAMPLER_EULER,
                                             [HR_JOB_DPMPP] = HR_SAMPLER_DPMPP};
     static const hr_sigma_table tables[] = {[HR_JOB_SIGMAS_037] = HR_SIGMAS_DIFFUSERS_037,
-                                            [HR_JOB_SIGMAS_036] = HR_SIGMAS_DIFFUSERS_036};
+                                            [HR_JOB_SIGMAS_036] =
+                                                HR_SIGMAS_DIFFUSERS_036};
     const hr_job *job = d->render->job;
     const hr_sampler_options options = {
         .kind = kinds[job->sampler],
@@ -196,7 +199,8 @@ static hr_status make_tensors(denoise *d)
 static hr_status run_steps(denoise *d, float *latents, hr_render_times *times)
 {
     const hr_plan *plan = d->render->plan;
-    int n_steps = d->render->stop_after_step > 0 ? d->render->stop_after_step : plan->n_steps;
+    int n_steps =
+        d->render->stop_after_step > 0 ? d->render->stop_after_step : plan->n_steps;
     hr_stage_clock clock = hr_stage_begin(d->render->hooks, HR_STAGE_DENOISE, n_steps);
     double load_before = d->worker->load_seconds;
 

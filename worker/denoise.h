@@ -4,8 +4,9 @@
 
 #include "worker/parts.h"
 
-/* Runs the sampler over all steps (or up to render->stop_after_step). `latents`: host memory for F32 [F, C, h, w];
- * filled with the denoised latents in normalised space. The texts have been encoded. */
+/* Runs the sampler over all steps (or up to render->stop_after_step). `latents`: host
+ * memory for F32 [F, C, h, w]; filled with the denoised latents in normalised space. The
+ * texts have been encoded. */
 hr_status hr_denoise_stage(hr_worker *worker, const hr_render *render, float *latents,
                            hr_render_times *times);
 

@@ -37,9 +37,8 @@ hr_status hr_estimate_render(const hr_worker_options *options, const hr_render *
     HR_TRY_GOTO(hr_worker_open(&alone, &dry, &worker), done);
     HR_TRY_GOTO(hr_worker_render(worker, &quiet, NULL), done);
     stats = hr_device_get_stats(device);
-    *out = (hr_estimate){.device_bytes = stats.peak_bytes,
-                         .host_bytes = use.peak,
-                         .flops = stats.flops};
+    *out = (hr_estimate){
+        .device_bytes = stats.peak_bytes, .host_bytes = use.peak, .flops = stats.flops};
 done:
     hr_worker_close(worker);
     hr_device_close(device);

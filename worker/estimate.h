@@ -10,8 +10,8 @@ typedef struct hr_estimate {
     double flops;          /* of the whole video */
 } hr_estimate;
 
-/* Estimates one render. The dry device takes its properties (threads, bf16) from the real one, which was opened
- * before. */
+/* Estimates one render. The dry device takes its properties (threads, bf16) from the real
+ * one, which was opened before. */
 hr_status hr_estimate_render(const hr_worker_options *options, const hr_render *render,
                              hr_estimate *out);
 

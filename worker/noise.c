@@ -31,8 +31,8 @@ static hr_status draw_torch(const hr_plan *p, uint64_t seed, float *latents)
     hr_torch_randn(&rng, drawn, count);
     for (size_t f = 0; f < n_frames; f++)
         for (size_t c = 0; c < n_channels; c++)
-            memcpy(latents + (f * n_channels + c) * area, drawn + (c * n_frames + f) * area,
-                   area * sizeof(float));
+            memcpy(latents + (f * n_channels + c) * area,
+                   drawn + (c * n_frames + f) * area, area * sizeof(float));
     hr_free(memory);
     return HR_OK;
 }

@@ -51,8 +51,8 @@ hr_status hr_parts_vae(hr_worker *worker, const hr_vae **out)
     return HR_OK;
 }
 
-/* Work that is still enqueued uses the weights. Its failure has been logged by the device, and whoever
- * waits next for the stream gets it. */
+/* Work that is still enqueued uses the weights. Its failure has been logged by the
+ * device, and whoever waits next for the stream gets it. */
 static void wait_for_work(hr_worker *worker)
 {
     if (hr_stream_sync(worker->stream) != HR_OK)

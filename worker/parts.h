@@ -1,4 +1,5 @@
-/* Inside worker/ only: the worker and the parts of the model that it has on its device. */
+/* Inside worker/ only: the worker and the parts of the model that it has on its device.
+ */
 #ifndef HR_WORKER_PARTS_H
 #define HR_WORKER_PARTS_H
 
@@ -32,7 +33,8 @@ struct hr_worker {
     double load_seconds; /* since the worker was opened */
 };
 
-/* Load when first asked for. An expert displaces the other one unless keep_parts. The result is the worker's. */
+/* Load when first asked for. An expert displaces the other one unless keep_parts. The
+ * result is the worker's. */
 hr_status hr_parts_text_encoder(hr_worker *worker, const hr_text_encoder **out);
 hr_status hr_parts_expert(hr_worker *worker, int index, const hr_transformer **out);
 hr_status hr_parts_vae(hr_worker *worker, const hr_vae **out);

@@ -14,7 +14,8 @@ static hr_status write_picture(const hr_worker *worker, const hr_render *render,
         return HR_OK;
     status = hr_text_printf(&path, "%s/step-%04d.png", render->preview_folder, step);
     if (status == HR_OK)
-        status = hr_picture_write_png(path.s, rgb, render->plan->width, render->plan->height);
+        status =
+            hr_picture_write_png(path.s, rgb, render->plan->width, render->plan->height);
     hr_text_free(&path);
     return status;
 }
@@ -33,9 +34,10 @@ static hr_status decode_still(hr_worker *worker, const hr_preview *preview,
                                                             .c = {1, -preview->sigma},
                                                             .n = 2,
                                                             .out = clean}));
-    HR_TRY(hr_arena_tensor(worker->arena, HR_F32, HR_DIMS(1, plan->height, plan->width, 3),
-                           &picture));
-    HR_TRY(hr_vae_decoder_run(decoder, worker->stream, worker->arena, &clean, &picture, NULL));
+    HR_TRY(hr_arena_tensor(worker->arena, HR_F32,
+                           HR_DIMS(1, plan->height, plan->width, 3), &picture));
+    HR_TRY(hr_vae_decoder_run(decoder, worker->stream, worker->arena, &clean, &picture,
+                              NULL));
     HR_TRY(hr_copy_to_host(worker->stream, rgb, &picture));
     return hr_stream_sync(worker->stream);
 }

@@ -10,8 +10,8 @@ typedef struct hr_preview {
     int step; /* steps done */
 } hr_preview;
 
-/* Decodes the clean picture that the model expects now (x - sigma v) of the middle latent frame, as a still, into
- * preview_folder/step-0005.png. */
+/* Decodes the clean picture that the model expects now (x - sigma v) of the middle latent
+ * frame, as a still, into preview_folder/step-0005.png. */
 hr_status hr_preview_write(hr_worker *worker, const hr_render *render,
                            const hr_preview *preview);
 

@@ -1,4 +1,5 @@
-/* Where decoded frames go: video, pictures, raw frames; any number of them at once. Local. */
+/* Where decoded frames go: video, pictures, raw frames; any number of them at once.
+ * Local. */
 #ifndef HR_WORKER_SAVE_H
 #define HR_WORKER_SAVE_H
 
@@ -11,7 +12,7 @@ typedef struct hr_save_options {
     const char *video;         /* MP4 */
     const char *picture;       /* PNG of the only frame */
     const char *frames_folder; /* PNG sequence: frame-0001.png, ...; the folder exists */
-    const char *frames_file;   /* safetensors `frames` (n, height, width, 3), F32 in 0..1 */
+    const char *frames_file; /* safetensors `frames` (n, height, width, 3), F32 in 0..1 */
 } hr_save_options;
 
 typedef struct hr_saver hr_saver;

@@ -11,7 +11,8 @@ const hr_embeds *hr_text_find(const hr_worker *worker, const char *text,
                               int64_t text_length)
 {
     for (size_t i = 0; i < worker->n_embeds; i++)
-        if (worker->embeds[i].text_length == text_length && strcmp(worker->embeds[i].text, text) == 0)
+        if (worker->embeds[i].text_length == text_length &&
+            strcmp(worker->embeds[i].text, text) == 0)
             return &worker->embeds[i];
     return NULL;
 }
@@ -25,11 +26,12 @@ static hr_status run_encoder(hr_worker *worker, const int32_t *ids, hr_embeds *e
 
     HR_TRY(hr_parts_text_encoder(worker, &encoder));
     mark = hr_arena_get_mark(worker->arena);
-    HR_TRY_GOTO(hr_arena_tensor(worker->arena, HR_F32, HR_DIMS(embeds->n, embeds->width),
-                                &out),
-                rewind);
-    HR_TRY_GOTO(hr_text_encoder_run(encoder, worker->stream, worker->arena, ids, &out, NULL),
-                rewind);
+    HR_TRY_GOTO(
+        hr_arena_tensor(worker->arena, HR_F32, HR_DIMS(embeds->n, embeds->width), &out),
+        rewind);
+    HR_TRY_GOTO(
+        hr_text_encoder_run(encoder, worker->stream, worker->arena, ids, &out, NULL),
+        rewind);
     status = hr_copy_to_host(worker->stream, embeds->data, &out);
 rewind:
     after = hr_stream_sync(worker->stream); /* ids and embeds may be freed now */
@@ -47,8 +49,9 @@ static hr_status make_ids(const hr_worker *worker, const char *text, int64_t tex
     hr_status status;
 
     HR_TRY_GOTO(hr_prompt_clean(text, &clean), done);
-    HR_TRY_GOTO(hr_alloc_or_fail((size_t)text_length * sizeof(int32_t), "token ids", &memory),
-                done);
+    HR_TRY_GOTO(
+        hr_alloc_or_fail((size_t)text_length * sizeof(int32_t), "token ids", &memory),
+        done);
     HR_TRY_GOTO(hr_tokenizer_encode(hr_model_get_tokenizer(worker->model),
                                     clean.s == NULL ? "" : clean.s, (size_t)text_length,
                                     memory, n_ids, &was_cut),

@@ -4,12 +4,12 @@
 
 #include "worker/parts.h"
 
-/* Encodes the texts of a video that are not encoded yet: the prompt and, with guidance, the negative prompt.
- * HR_ERR_ARG for text that is not UTF-8. */
+/* Encodes the texts of a video that are not encoded yet: the prompt and, with guidance,
+ * the negative prompt. HR_ERR_ARG for text that is not UTF-8. */
 hr_status hr_text_stage(hr_worker *worker, const hr_render *render);
 
-/* The embeddings of a text that has been encoded with this length. Lent by the worker until the next
- * hr_text_stage. */
+/* The embeddings of a text that has been encoded with this length. Lent by the worker
+ * until the next hr_text_stage. */
 const hr_embeds *hr_text_find(const hr_worker *worker, const char *text,
                               int64_t text_length);
 

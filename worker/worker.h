@@ -1,8 +1,9 @@
-/* The life of one rank: it holds a model on a device and renders videos with it, one after another.
+/* The life of one rank: it holds a model on a device and renders videos with it, one
+ * after another.
  *
- * All functions are collective over the worker's group (here a group of one rank): same arguments, same
- * status on all ranks. Where the device is dry, everything runs but nothing is computed, read or written:
- * that is the estimate (estimate.h). */
+ * All functions are collective over the worker's group (here a group of one rank): same
+ * arguments, same status on all ranks. Where the device is dry, everything runs but
+ * nothing is computed, read or written: that is the estimate (estimate.h). */
 #ifndef HR_WORKER_WORKER_H
 #define HR_WORKER_WORKER_H
 
@@ -22,7 +23,8 @@ typedef struct hr_worker_options {
     bool keep_parts; /* keep experts and VAE on the device from one video to the next */
 } hr_worker_options;
 
-/* Nothing is loaded yet: parts of the model are loaded when first needed. Caller closes (NULL is fine). */
+/* Nothing is loaded yet: parts of the model are loaded when first needed. Caller closes
+ * (NULL is fine). */
 hr_status hr_worker_open(const hr_group *group, const hr_worker_options *options,
                          hr_worker **out);
 void hr_worker_close(hr_worker *worker);
@@ -46,7 +48,8 @@ typedef struct hr_progress {
 /* Called on the thread that renders; both may be NULL. */
 typedef struct hr_worker_hooks {
     void (*on_progress)(void *user, const hr_progress *progress);
-    bool (*should_stop)(void *user); /* asked before each step and frame: true ends in HR_ERR_CANCELLED */
+    bool (*should_stop)(
+        void *user); /* asked before each step and frame: true ends in HR_ERR_CANCELLED */
     void *user;
 } hr_worker_hooks;
 
@@ -57,15 +60,16 @@ typedef struct hr_render {
     const char *prompt, *negative_prompt; /* what is encoded: style phrase included */
     const char *latents_in;               /* initial noise; NULL: drawn from the seed */
     const char *latents_out;              /* NULL: not written */
-    int stop_after_step;                  /* 0: all steps and decode; else the latents only */
+    int stop_after_step; /* 0: all steps and decode; else the latents only */
     hr_save_options save;
     const char *preview_folder; /* NULL: no previews */
     const hr_worker_hooks *hooks;
     const hr_trace *trace; /* tests: step<i>/noise_pred, step<i>/latents */
 } hr_render;
 
-/* Encodes the texts of several videos, then frees the text encoder. hr_worker_render does it by itself for
- * texts that are not encoded yet; calling this first loads the encoder once for all of them. */
+/* Encodes the texts of several videos, then frees the text encoder. hr_worker_render does
+ * it by itself for texts that are not encoded yet; calling this first loads the encoder
+ * once for all of them. */
 hr_status hr_worker_encode(hr_worker *worker, const hr_render *renders, size_t n);
 
 typedef struct hr_render_times {
@@ -75,8 +79,8 @@ typedef struct hr_render_times {
     double start_seconds;           /* from the start of the process to the first step */
 } hr_render_times;
 
-/* Renders one video: text, denoise, latents to disk, decode, files. A failure leaves nothing under a final
- * name and the worker usable. `times` may be NULL. */
+/* Renders one video: text, denoise, latents to disk, decode, files. A failure leaves
+ * nothing under a final name and the worker usable. `times` may be NULL. */
 hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
                            hr_render_times *times);
 

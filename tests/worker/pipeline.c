@@ -46,8 +46,8 @@ static hr_model_facts facts_of(const hr_model_config *c)
                             .rope_max = c->transformer.rope_max};
 }
 
-static void render_with(const hr_model *model, hr_device *device, const hr_golden_run *run,
-                        const hr_pipeline_options *options)
+static void render_with(const hr_model *model, hr_device *device,
+                        const hr_golden_run *run, const hr_pipeline_options *options)
 {
     const hr_model_config *config = hr_model_get_config(model);
     hr_job job = job_of(run, config);

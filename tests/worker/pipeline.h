@@ -1,4 +1,5 @@
-/* Renders the runs of golden cases through a whole worker, for the tests of this folder. */
+/* Renders the runs of golden cases through a whole worker, for the tests of this folder.
+ */
 #ifndef HR_TESTS_WORKER_PIPELINE_H
 #define HR_TESTS_WORKER_PIPELINE_H
 
@@ -6,12 +7,13 @@
 #include "test_util.h"
 #include "worker/worker.h"
 
-/* What a test varies. Zeroed: numerics exact, all threads, noise of torch from the run's seed. */
+/* What a test varies. Zeroed: numerics exact, all threads, noise of torch from the run's
+ * seed. */
 typedef struct hr_pipeline_options {
     hr_numerics numerics;
     int threads;
     bool keep_parts;
-    int n_times;        /* render so many times with one worker; 0 is 1 */
+    int n_times; /* render so many times with one worker; 0 is 1 */
     const char *latents_in;
     const hr_trace *trace;
     const char *folder; /* results: latents.safetensors, frames.safetensors */

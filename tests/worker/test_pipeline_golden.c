@@ -1,5 +1,5 @@
-/* The whole pipeline against diffusers in fp32: guidance and latents of every step, frames.
- * Runs on each HR_TEST_DEVICE. */
+/* The whole pipeline against diffusers in fp32: guidance and latents of every step,
+ * frames. Runs on each HR_TEST_DEVICE. */
 #include "pipeline.h"
 
 #include "base/memory.h"
@@ -40,7 +40,8 @@ static hr_status check_step(void *user, hr_stream *stream, const char *name,
     return HR_OK;
 }
 
-/* The reference's video is (1, 3, F, H, W) in -1..1, our frames are (F, H, W, 3) in 0..1: half the distance. */
+/* The reference's video is (1, 3, F, H, W) in -1..1, our frames are (F, H, W, 3) in 0..1:
+ * half the distance. */
 static void check_frames(hr_golden *golden, const hr_golden_run *run, const char *path)
 {
     const hr_golden_tensor *video = hr_golden_findf(golden, "%s/video", run->name);

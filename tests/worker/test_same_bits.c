@@ -1,5 +1,6 @@
-/* The same job gives the same bits: any number of threads, parts kept or loaded anew, noise from a file or from the
- * seed, this device or the strict one. Runs on each HR_TEST_DEVICE. */
+/* The same job gives the same bits: any number of threads, parts kept or loaded anew,
+ * noise from a file or from the seed, this device or the strict one. Runs on each
+ * HR_TEST_DEVICE. */
 #include "pipeline.h"
 
 #include "base/memory.h"
@@ -76,12 +77,12 @@ static void test_noise_from_a_file(void **state)
     hr_golden *golden = hr_golden_open("wan21-tiny");
     const hr_golden_tensor *init = hr_golden_find(golden, "main/latents_init");
     const char *path = hr_test_path(hr_test_folder(), "noise.safetensors");
-    const hr_stored_tensor stored = {.name = "latents",
-                                     .dtype = HR_F32,
-                                     .n_dims = 5,
-                                     .dim = {init->dim[0], init->dim[1], init->dim[2],
-                                             init->dim[3], init->dim[4]},
-                                     .data = init->f32};
+    const hr_stored_tensor stored = {
+        .name = "latents",
+        .dtype = HR_F32,
+        .n_dims = 5,
+        .dim = {init->dim[0], init->dim[1], init->dim[2], init->dim[3], init->dim[4]},
+        .data = init->f32};
 
     (void)state;
     hr_test_ok(hr_safetensors_write(path, &stored, 1));
