@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { HR_FREQ_DIM_MAX = 4096 };
 typedef struct hr_transformer_config {
     int64_t n_heads, head_dim, n_layers, ffn_dim, in_channels, out_channels, text_dim,
         freq_dim;

@@ -17,7 +17,7 @@ static const hr_config_int transformer_keys[] = {
     TRANSFORMER_KEY("in_channels", in_channels, 1, HR_VAE_MAX_Z, 16),
     TRANSFORMER_KEY("out_channels", out_channels, 1, HR_VAE_MAX_Z, 16),
     TRANSFORMER_KEY("text_dim", text_dim, 1, HR_CONFIG_MAX_WIDTH, 4096),
-    TRANSFORMER_KEY("freq_dim", freq_dim, 2, HR_CONFIG_MAX_WIDTH, 256),
+    TRANSFORMER_KEY("freq_dim", freq_dim, 2, HR_FREQ_DIM_MAX, 256),
     TRANSFORMER_KEY("rope_max_seq_len", rope_max, 1, HR_CONFIG_MAX_WIDTH, 1024),
 };
 enum { N_TRANSFORMER_KEYS = sizeof transformer_keys / sizeof transformer_keys[0] };
