@@ -1,0 +1,159 @@
+#include "base/log.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "test_util.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int teardown(void **state)
+{
+    (void)state;
+    hr_log_close();
+    hr_log_set_level(HR_LOG_WARN);
+    hr_test_release_log();
+    return 0;
+}
+
+static void fail_logs_once_and_returns_the_status(void **state)
+{
+    (void)state;
+    hr_test_fails(HR_ERR_IO, "file a.mp4: 3 left",
+                  hr_fail(HR_ERR_IO, "file %s: %d left", "a.mp4", 3));
+}
+
+static void the_sink_gets_warnings_only(void **state)
+{
+    (void)state;
+    hr_test_catch_log();
+    hr_debug("one");
+    hr_info("two");
+    hr_warn("three");
+    hr_error("four");
+    assert_int_equal(hr_test_log_lines(), 2);
+    assert_string_equal(hr_test_log_line(0), "three");
+    assert_string_equal(hr_test_log_line(1), "four");
+}
+
+static void control_characters_do_not_reach_the_terminal(void **state)
+{
+    (void)state;
+    hr_test_catch_log();
+    hr_error("a\nb\033[31mc\x7f %s", "\xc3\xa9");
+    assert_string_equal(hr_test_log_line(0), "a?b?[31mc? \xc3\xa9");
+}
+
+static void long_lines_are_cut(void **state)
+{
+    char *text = hr_alloc(5001);
+
+    (void)state;
+    assert_non_null(text);
+    memset(text, 'x', 5000);
+    hr_test_catch_log();
+    hr_error("%s", text);
+    assert_int_equal(hr_test_log_lines(), 1);
+    hr_free(text);
+}
+
+static void the_file_gets_everything_up_to_info(void **state)
+{
+    const char *path = hr_test_path(hr_test_folder(), "run.log");
+    size_t n;
+    char *text;
+
+    (void)state;
+    hr_test_catch_log();
+    hr_test_ok(hr_log_open(path));
+    hr_debug("not this");
+    hr_info("stage text: %.1f s", 1.5);
+    hr_warn("slow");
+    hr_log_close();
+    hr_info("after");
+    text = hr_test_read(path, &n);
+    assert_non_null(strstr(text, " info  stage text: 1.5 s\n"));
+    assert_non_null(strstr(text, " warn  slow\n"));
+    assert_null(strstr(text, "not this"));
+    assert_null(strstr(text, "after"));
+    assert_int_equal(strspn(text, "0123456789-"), 10); /* the date comes first */
+    hr_free(text);
+}
+
+static void opening_again_starts_a_new_file(void **state)
+{
+    const char *path = hr_test_path(hr_test_folder(), "run.log");
+    size_t n;
+    char *text;
+
+    (void)state;
+    hr_test_ok(hr_log_open(path));
+    hr_info("old");
+    hr_test_ok(hr_log_open(path));
+    hr_info("new");
+    hr_log_close();
+    text = hr_test_read(path, &n);
+    assert_null(strstr(text, "old"));
+    assert_non_null(strstr(text, "new"));
+    hr_free(text);
+}
+
+static void a_file_that_cannot_be_made_is_named(void **state)
+{
+    (void)state;
+    hr_test_fails(HR_ERR_IO, "/nowhere/run.log: No such file",
+                  hr_log_open("/nowhere/run.log"));
+}
+
+/* What reaches standard error while `write_lines` runs. */
+static char *standard_error_of(void (*write_lines)(void), size_t *n)
+{
+    const char *path = hr_test_path(hr_test_folder(), "stderr");
+    int kept = dup(STDERR_FILENO);
+
+    assert_true(kept >= 0);
+    assert_non_null(freopen(path, "w", stderr));
+    write_lines();
+    fflush(stderr);
+    assert_true(dup2(kept, STDERR_FILENO) >= 0);
+    close(kept);
+    return hr_test_read(path, n);
+}
+
+static void write_at_level_info(void)
+{
+    hr_log_set_level(HR_LOG_INFO);
+    hr_debug("hidden");
+    hr_info("shown");
+    hr_error("bad");
+    hr_log_progress("step 1");
+    hr_log_progress(NULL);
+}
+
+static void the_level_decides_what_people_see(void **state)
+{
+    size_t n;
+    char *text;
+
+    (void)state;
+    text = standard_error_of(write_at_level_info, &n);
+    assert_string_equal(text, "haloreel: shown\nhaloreel: error: bad\n");
+    hr_free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(fail_logs_once_and_returns_the_status, teardown),
+        cmocka_unit_test_teardown(the_sink_gets_warnings_only, teardown),
+        cmocka_unit_test_teardown(control_characters_do_not_reach_the_terminal, teardown),
+        cmocka_unit_test_teardown(long_lines_are_cut, teardown),
+        cmocka_unit_test_teardown(the_file_gets_everything_up_to_info, teardown),
+        cmocka_unit_test_teardown(opening_again_starts_a_new_file, teardown),
+        cmocka_unit_test_teardown(a_file_that_cannot_be_made_is_named, teardown),
+        cmocka_unit_test_teardown(the_level_decides_what_people_see, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, hr_test_leak_teardown);
+}
