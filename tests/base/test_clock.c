@@ -1,6 +1,6 @@
 #include "base/clock.h"
 
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <time.h>
 

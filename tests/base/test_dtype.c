@@ -1,6 +1,6 @@
 #include "base/dtype.h"
 
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <math.h>
 

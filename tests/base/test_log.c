@@ -2,7 +2,7 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <stdio.h>
 #include <string.h>

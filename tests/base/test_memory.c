@@ -1,6 +1,6 @@
 #include "base/memory.h"
 
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "base/text.h"
 
 #include "base/memory.h"
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <string.h>
 #include <sys/stat.h>

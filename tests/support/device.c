@@ -1,7 +1,7 @@
-#include "device.h"
+#include "support/device.h"
 
 #include "base/memory.h"
-#include "test_util.h"
+#include "support/test_util.h"
 
 #include <stdlib.h>
 #include <string.h>

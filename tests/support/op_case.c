@@ -1,10 +1,10 @@
-#include "op_case.h"
+#include "support/op_case.h"
 
 #include "base/memory.h"
-#include "device.h"
-#include "reference.h"
-#include "test_util.h"
-#include "tolerance.h"
+#include "support/device.h"
+#include "support/reference.h"
+#include "support/test_util.h"
+#include "support/tolerance.h"
 
 #include <math.h>
 #include <stdio.h>
