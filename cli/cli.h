@@ -1,0 +1,44 @@
+/* The command line: what the sub-commands share. */
+#ifndef HR_CLI_CLI_H
+#define HR_CLI_CLI_H
+
+#include "base/status.h"
+#include "compute/device.h"
+#include "io/job.h"
+#include "model/model.h"
+
+#include <stdbool.h>
+
+/* Exit codes; --help prints them (cli/main.c). */
+enum {
+    HR_EXIT_DONE = 0,
+    HR_EXIT_USAGE = 2,
+    HR_EXIT_MODEL = 3,
+    HR_EXIT_RESOURCES = 4,
+    HR_EXIT_DEVICE = 69,
+    HR_EXIT_INTERNAL = 70,
+    HR_EXIT_STOPPED = 75
+};
+int hr_exit_code(hr_status status);
+
+/* One sub-command: argv[0] is its own name. Returns the exit code. */
+int hr_cmd_render(int argc, char **argv);
+int hr_cmd_inspect(int argc, char **argv);
+int hr_cmd_doctor(int argc, char **argv);
+int hr_cmd_bench(int argc, char **argv);
+
+/* The entry of `model` below configs/, with the folder opened and checked. Caller frees
+ * both. */
+hr_status hr_open_model(const char *name, hr_model_entry *entry, hr_model **model);
+
+/* Opens the device that a job asks for. $HALOREEL_ISA (plain, avx2, avx512) forces an
+ * instruction set. */
+hr_status hr_open_job_device(const hr_job *job, hr_device **out);
+
+/* Handles SIGINT and SIGTERM from now on: the first asks the work to stop, and a second
+ * later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
+ * half-written has a final name at any moment. Call it before any thread is started. */
+hr_status hr_signals_start(void);
+bool hr_signals_stop_wanted(void);
+
+#endif

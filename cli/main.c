@@ -1,0 +1,82 @@
+#include "cli/cli.h"
+
+#include "base/log.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct sub_command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+} sub_command;
+
+static const sub_command commands[] = {
+    {"render", hr_cmd_render, "render a video from a prompt or a job file"},
+    {"inspect", hr_cmd_inspect, "say what a model folder or a tensor file holds"},
+    {"doctor", hr_cmd_doctor, "check this machine; one line each, with the remedy"},
+    {"bench", hr_cmd_bench, "time operators and the whole pipeline here; CSV"},
+};
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static const char exit_codes[] = "Exit codes: 0 done; 2 usage or job file; 3 model "
+                                 "folder; 4 not enough memory or disk,\n"
+                                 "or the output cannot be written; 69 a device failed; "
+                                 "70 internal error; 75 stopped on\n"
+                                 "request.\n";
+
+int hr_exit_code(hr_status status)
+{
+    static const int codes[HR_STATUS_COUNT] = {
+        [HR_OK] = HR_EXIT_DONE,
+        [HR_ERR_CANCELLED] = HR_EXIT_STOPPED,
+        [HR_ERR_ARG] = HR_EXIT_USAGE,
+        [HR_ERR_FORMAT] = HR_EXIT_USAGE,
+        [HR_ERR_MODEL] = HR_EXIT_MODEL,
+        [HR_ERR_UNSUPPORTED] = HR_EXIT_USAGE,
+        [HR_ERR_NOMEM] = HR_EXIT_RESOURCES,
+        [HR_ERR_IO] = HR_EXIT_RESOURCES,
+        [HR_ERR_TIMEOUT] = HR_EXIT_DEVICE,
+        [HR_ERR_DEVICE] = HR_EXIT_DEVICE,
+        [HR_ERR_INTERNAL] = HR_EXIT_INTERNAL,
+    };
+
+    return codes[status];
+}
+
+static void print_help(void)
+{
+    puts("haloreel " HR_VERSION
+         ": long, high-resolution videos from text with Wan-family models\n");
+    puts("Usage: haloreel COMMAND [OPTION...]\n");
+    for (int i = 0; i < N_COMMANDS; i++)
+        printf("  %-8s %s\n", commands[i].name, commands[i].help);
+    puts("\nhaloreel COMMAND --help explains each. For a first video:");
+    puts("  haloreel render --prompt \"A red cat walks through a green meadow.\" -o "
+         "cat.mp4\n");
+    fputs(exit_codes, stdout);
+}
+
+int main(int argc, char **argv)
+{
+    argp_err_exit_status = HR_EXIT_USAGE;
+    if (argc < 2) {
+        hr_error("no command; haloreel --help lists them");
+        return HR_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
+        strcmp(argv[1], "help") == 0) {
+        print_help();
+        return HR_EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        puts("haloreel " HR_VERSION);
+        return HR_EXIT_DONE;
+    }
+    for (int i = 0; i < N_COMMANDS; i++)
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    hr_error("unknown command %s; haloreel --help lists them", argv[1]);
+    return HR_EXIT_USAGE;
+}

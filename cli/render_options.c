@@ -1,0 +1,258 @@
+#include "cli/render_options.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OPT_PROMPTS = 256,
+    OPT_SEED,
+    OPT_SEEDS,
+    OPT_LATENTS,
+    OPT_LATENTS_OUT,
+    OPT_FRAMES_OUT,
+    OPT_STOP_AFTER_STEP,
+    OPT_FORCE
+};
+
+static const struct argp_option option_list[] = {
+    {"set", 's', "KEY=VALUE", 0, "set a key of the job file (below); any number of times",
+     0},
+    {"prompt", 'p', "TEXT", 0, "short for --set prompt=TEXT", 0},
+    {"model", 'm', "NAME", 0, "short for --set model=NAME", 0},
+    {"seed", OPT_SEED, "N", 0, "short for --set sampler.seed=N", 0},
+    {"output", 'o', "FILE.mp4", 0, "put the video there and the run folder beside it", 0},
+    {"force", OPT_FORCE, 0, 0, "overwrite the video of an earlier run", 0},
+    {0, 0, 0, 0, "Several videos in one call, the model is loaded once:", 1},
+    {"prompts", OPT_PROMPTS, "FILE", 0,
+     "one prompt a line; blank lines and # are skipped", 1},
+    {"seeds", OPT_SEEDS, "A..B", 0, "these seeds for each prompt; also A,B,C", 1},
+    {0, 0, 0, 0, "For tests and research:", 2},
+    {"latents", OPT_LATENTS, "FILE", 0,
+     "initial noise: safetensors, latents (1,C,F,h,w) F32", 2},
+    {"latents-out", OPT_LATENTS_OUT, "FILE", 0, "write the denoised latents", 2},
+    {"frames-out", OPT_FRAMES_OUT, "FILE", 0, "write the frames (F,H,W,3) F32 in 0..1",
+     2},
+    {"stop-after-step", OPT_STOP_AFTER_STEP, "K", 0,
+     "stop after K steps, write the latents, do not decode", 2},
+    {0, 0, 0, 0, "Messages:", 3},
+    {"quiet", 'q', 0, 0, "warnings and errors only", 3},
+    {"verbose", 'v', 0, 0, "more of what happens", 3},
+    {0},
+};
+
+/* What the options say before the job file is read: they hold over it. */
+typedef struct raw_options {
+    hr_render_options *out;
+    const char *sets[1024]; /* "key=value" of --set, in order */
+    size_t n_sets;
+    const char *prompt, *model, *seed, *seeds, *stop_after_step;
+    hr_log_level level;
+} raw_options;
+
+static error_t parse_output(int key, char *value, raw_options *raw)
+{
+    switch (key) {
+    case 'o':
+        raw->out->output_file = value;
+        return 0;
+    case OPT_FORCE:
+        raw->out->force = true;
+        return 0;
+    case OPT_PROMPTS:
+        raw->out->prompts_file = value;
+        return 0;
+    case OPT_LATENTS:
+        raw->out->latents_in = value;
+        return 0;
+    case OPT_LATENTS_OUT:
+        raw->out->latents_out = value;
+        return 0;
+    case OPT_FRAMES_OUT:
+        raw->out->frames_out = value;
+        return 0;
+    case 'q':
+        raw->level = HR_LOG_WARN;
+        return 0;
+    case 'v':
+        raw->level = HR_LOG_DEBUG;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    raw_options *raw = state->input;
+
+    switch (key) {
+    case 's':
+        if (raw->n_sets == sizeof raw->sets / sizeof raw->sets[0])
+            argp_error(state, "more than %zu --set", raw->n_sets);
+        raw->sets[raw->n_sets++] = value;
+        return 0;
+    case 'p':
+        raw->prompt = value;
+        return 0;
+    case 'm':
+        raw->model = value;
+        return 0;
+    case OPT_SEED:
+        raw->seed = value;
+        return 0;
+    case OPT_SEEDS:
+        raw->seeds = value;
+        return 0;
+    case OPT_STOP_AFTER_STEP:
+        raw->stop_after_step = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (raw->out->job_file != NULL)
+            argp_error(state, "one job file only: %s is the second", value);
+        raw->out->job_file = value;
+        return 0;
+    default:
+        return parse_output(key, value, raw);
+    }
+}
+
+static hr_status set_key(hr_job *job, const char *origin, const char *key,
+                         const char *value)
+{
+    hr_text assignment = {0};
+    hr_status status;
+
+    if (value == NULL)
+        return HR_OK;
+    status = hr_text_printf(&assignment, "%s=%s", key, value);
+    if (status == HR_OK)
+        status = hr_job_set(job, origin, assignment.s);
+    hr_text_free(&assignment);
+    return status;
+}
+
+/* One whole number at *text, which is moved behind it. */
+static bool scan_seed(const char **text, uint64_t *out)
+{
+    char *end;
+
+    errno = 0;
+    if (**text < '0' || **text > '9')
+        return false;
+    *out = strtoull(*text, &end, 10);
+    *text = end;
+    return errno == 0;
+}
+
+static hr_status parse_seeds(const char *text, hr_render_options *options)
+{
+    const char *at = text;
+    uint64_t first, last;
+
+    if (text == NULL)
+        return HR_OK;
+    HR_TRY(hr_alloc_or_fail(HR_MAX_SEEDS * sizeof(uint64_t), "seeds",
+                            (void **)&options->seeds));
+    do {
+        if (!scan_seed(&at, &first))
+            break;
+        last = first;
+        if (strncmp(at, "..", 2) == 0) {
+            at += 2;
+            if (!scan_seed(&at, &last) || last < first)
+                break;
+        }
+        if (last - first >= HR_MAX_SEEDS - options->n_seeds)
+            return hr_fail(HR_ERR_ARG, "--seeds: %s: more than %d seeds", text,
+                           HR_MAX_SEEDS);
+        for (uint64_t i = 0; i <= last - first; i++)
+            options->seeds[options->n_seeds++] = first + i;
+        if (*at == '\0')
+            return HR_OK;
+    } while (*at++ == ',');
+    return hr_fail(HR_ERR_ARG, "--seeds: %s is not like 1..8 or 1,5,9", text);
+}
+
+static hr_status parse_stop(const char *text, int *out)
+{
+    char *end;
+    long value;
+
+    if (text == NULL)
+        return HR_OK;
+    value = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || value < 1 || value > 100000)
+        return hr_fail(HR_ERR_ARG, "--stop-after-step: %s is not a number of steps",
+                       text);
+    *out = (int)value;
+    return HR_OK;
+}
+
+static hr_status apply(const raw_options *raw, hr_render_options *out)
+{
+    if (out->job_file != NULL)
+        HR_TRY(hr_job_load(out->job_file, &out->job));
+    for (size_t i = 0; i < raw->n_sets; i++)
+        HR_TRY(hr_job_set(&out->job, "--set", raw->sets[i]));
+    HR_TRY(set_key(&out->job, "--prompt", "prompt", raw->prompt));
+    HR_TRY(set_key(&out->job, "--model", "model", raw->model));
+    HR_TRY(set_key(&out->job, "--seed", "sampler.seed", raw->seed));
+    HR_TRY(parse_seeds(raw->seeds, out));
+    return parse_stop(raw->stop_after_step, &out->stop_after_step);
+}
+
+/* The keys of the job file go below the options. */
+static char *help_filter(int key, const char *text, void *input)
+{
+    hr_text help = {0};
+    char *copy;
+
+    (void)input;
+    if (key != ARGP_KEY_HELP_POST_DOC)
+        return (char *)(uintptr_t)text;
+    if (hr_text_add(&help, "Keys of the job file, and their defaults:\n\n") != HR_OK ||
+        hr_job_describe_keys(false, &help) != HR_OK)
+        return (char *)(uintptr_t)text;
+    copy = strdup(help.s); /* argp frees it */
+    hr_text_free(&help);
+    return copy;
+}
+
+hr_status hr_render_options_parse(int argc, char **argv, hr_render_options *out)
+{
+    static const struct argp argp = {
+        option_list,
+        parse_option,
+        "[JOB.yaml]",
+        "Renders the video of a job file, or of a prompt with the model's defaults "
+        "(model demo "
+        "unless set). Writes the run folder OUT (runs/NAME) with video.mp4 in it.\v ",
+        NULL,
+        help_filter,
+        NULL};
+    raw_options raw = {.out = out, .level = HR_LOG_INFO};
+    hr_status status;
+
+    *out = (hr_render_options){0};
+    hr_job_init(&out->job);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &raw) != 0)
+        return HR_ERR_ARG;
+    hr_log_set_level(raw.level);
+    status = apply(&raw, out);
+    if (status != HR_OK)
+        hr_render_options_free(out);
+    return status;
+}
+
+void hr_render_options_free(hr_render_options *options)
+{
+    hr_job_free(&options->job);
+    hr_free(options->seeds);
+    options->seeds = NULL;
+}

@@ -1,0 +1,19 @@
+/* From a job to a render: what the sub-commands do with a model and a job before any
+ * work. Local. */
+#ifndef HR_CLI_REQUEST_H
+#define HR_CLI_REQUEST_H
+
+#include "coordinator/plan.h"
+#include "model/model.h"
+#include "worker/estimate.h"
+
+/* The numbers of a model that the coordinator plans with. */
+hr_model_facts hr_request_facts(const hr_model_config *config);
+
+/* Fills in what only the model's own files know: sampler, shift, text length. Call after
+ * hr_job_merge. */
+void hr_request_take_model(hr_job *job, const hr_model_config *config);
+
+hr_numerics hr_request_numerics(const hr_job *job);
+
+#endif
