@@ -1,0 +1,146 @@
+"""haloreel render as its user sees it: files, names, the same bytes twice."""
+import json
+import os
+import struct
+
+from harness import QUICK, CliTest, main, read_safetensors
+
+PROMPT = "A red cat walks through a green meadow."
+
+
+def png_size(data):
+    return struct.unpack(">II", data[16:24])
+
+
+class Render(CliTest):
+    def render(self, *arguments, **options):
+        return self.succeeds("render", "--prompt", PROMPT, *QUICK, *arguments, **options)
+
+    def test_run_folder(self):
+        result = self.render()
+        folder = self.path("runs", "a-red-cat-walks-through-a-green-meadow")
+        self.assertTrue(result.stdout.decode().rstrip().endswith("video.mp4"))
+        self.assertEqual(sorted(os.listdir(folder)),
+                         ["job.yaml", "log", "preview", "status.json", "video.mp4"])
+        status = json.load(open(os.path.join(folder, "status.json")))
+        self.assertEqual(status["state"], "done")
+        self.assertIn("seed 7", self.read(folder, "log", "rank-0000.log").decode())
+        self.assertEqual(self.read(folder, "video.mp4")[4:8], b"ftyp")
+
+    def test_same_job_same_bytes(self):
+        self.render("-o", "one.mp4", "--latents-out", "one.safetensors", "--frames-out", "f1.safetensors")
+        self.render("-o", "two.mp4", "--latents-out", "two.safetensors", "--frames-out", "f2.safetensors")
+        self.assertEqual(self.read("one.mp4"), self.read("two.mp4"))
+        self.assertEqual(self.read("one.safetensors"), self.read("two.safetensors"))
+        self.assertEqual(self.read("f1.safetensors"), self.read("f2.safetensors"))
+
+    def test_resolved_job_renders_the_same(self):
+        self.render("-o", "one.mp4")
+        job = self.read("one.run", "job.yaml").decode()
+        self.write("again.yaml", "".join(line + "\n" for line in job.splitlines()))
+        self.succeeds("render", "again.yaml", "-o", "two.mp4")
+        self.assertEqual(self.read("one.mp4"), self.read("two.mp4"))
+
+    def test_threads_and_instruction_sets(self):
+        names = []
+        for threads in (1, 2, 3, 4):
+            names.append("t%d" % threads)
+            self.render("--set", "threads=%d" % threads, "-o", names[-1] + ".mp4", "--latents-out", names[-1])
+        self.assertEqual(len({self.read(name) for name in names}), 1)
+        self.assertEqual(len({self.read(name + ".mp4") for name in names}), 1)
+        self.render("-o", "plain.mp4", "--latents-out", "plain", env={"HALOREEL_ISA": "plain"})
+
+    def test_strict_device_gives_the_same_bits(self):
+        self.render("-o", "cpu.mp4", "--latents-out", "cpu")
+        self.render("-o", "strict.mp4", "--latents-out", "strict", "--set", "device=strict")
+        self.assertEqual(self.read("cpu"), self.read("strict"))
+        self.assertEqual(self.read("cpu.mp4"), self.read("strict.mp4"))
+
+    def test_still_picture(self):
+        self.render("--set", "video.frames=1", "-o", "still.png")
+        self.assertEqual(png_size(self.read("still.png")), (32, 32))
+
+    def test_picture_sequence(self):
+        self.render("--set", "output.video=png", "--set", "output.folder=out")
+        self.assertEqual(len(os.listdir(self.path("out", "frames"))), 5)
+        self.assertEqual(png_size(self.read("out", "frames", "frame-0005.png")), (32, 32))
+
+    def test_latents_in_and_out(self):
+        self.render("-o", "a.mp4", "--latents-out", "noise", "--stop-after-step", "1")
+        self.assertFalse(self.products())
+        header, _ = read_safetensors(self.path("noise"))
+        self.assertEqual(header["latents"]["shape"], [1, 16, 2, 4, 4])
+        self.render("-o", "b.mp4", "--latents", "noise", "--frames-out", "frames")
+        header, _ = read_safetensors(self.path("frames"))
+        self.assertEqual(header["frames"]["shape"], [5, 32, 32, 3])
+
+    def test_previews(self):
+        self.render("--set", "output.preview_every=1", "-o", "a.mp4")
+        self.assertEqual(os.listdir(self.path("a.run", "preview")), ["step-0001.png"])
+
+    def test_previews_change_nothing(self):
+        self.render("--set", "output.preview_every=1", "-o", "a.mp4")
+        self.render("--set", "output.preview_every=0", "-o", "b.mp4")
+        self.assertEqual(self.read("a.mp4"), self.read("b.mp4"))
+
+    def test_style_changes_the_video(self):
+        for style in ("animated", "photorealistic", "none"):
+            self.render("--set", "style=" + style, "-o", style + ".mp4")
+        self.assertEqual(len({self.read(s + ".mp4") for s in ("animated", "photorealistic", "none")}), 3)
+
+    def test_drawn_seed_is_recorded(self):
+        self.succeeds("render", "--prompt", PROMPT, *QUICK[:-2], "-o", "a.mp4")
+        self.assertIn("seed:", self.read("a.run", "job.yaml").decode())
+
+    def test_empty_prompt(self):
+        self.succeeds("render", "--prompt", "", *QUICK, "-o", "a.mp4")
+
+    def test_long_prompt_is_cut_and_said(self):
+        result = self.succeeds("render", "--prompt", "red " * 25000, *QUICK, "-o", "a.mp4")
+        self.assertIn("more than 512 tokens", result.stderr.decode())
+
+    def test_other_models(self):
+        for case, size in (("wan22-moe", 32), ("wan22-5b", 64), ("bf16", 32), ("wan21-odd", 32)):
+            model = os.path.join(os.path.dirname(__file__), "..", "golden", case, "pipeline")
+            self.succeeds("render", "--model", os.path.abspath(model), "--prompt", "a cat", *QUICK,
+                          "--set", "video.width=%d" % size, "--set", "video.height=%d" % size,
+                          "-o", case + ".mp4")
+
+    def test_all_samplers(self):
+        for name in ("unipc", "euler", "dpm++"):
+            self.render("--set", "sampler.name=" + name, "-o", name + ".mp4")
+        self.render("--set", "sampler.sigmas=diffusers-0.36", "-o", "old.mp4")
+        self.assertEqual(len({self.read(n + ".mp4") for n in ("unipc", "euler", "dpm++", "old")}), 4)
+
+
+class Batch(CliTest):
+    def test_prompts_and_seeds(self):
+        self.write("prompts.txt", "a red cat\n\n# a comment\na blue robot\r\n")
+        result = self.succeeds("render", "--prompts", "prompts.txt", "--seeds", "1..2,9", *QUICK[:-2],
+                               "--set", "output.folder=out")
+        self.assertEqual(sorted(os.listdir(self.path("out"))),
+                         sorted("%s-seed-%d" % (p, s) for p in ("a-red-cat", "a-blue-robot") for s in (1, 2, 9)))
+        self.assertIn("6 of 6 videos done", result.stdout.decode())
+        self.succeeds("render", "--prompt", "a blue robot", "--seed", "9", *QUICK[:-2], "-o", "single.mp4")
+        self.assertEqual(self.read("single.mp4"), self.read("out", "a-blue-robot-seed-9", "video.mp4"))
+
+    def test_one_failure_does_not_stop_the_rest(self):
+        self.write("prompts.txt", b"a red cat\n\xff\xfe broken\na blue robot\n")
+        result = self.run_program("render", "--prompts", "prompts.txt", *QUICK, "--set", "output.folder=out")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("2 of 3 videos done", result.stdout.decode())
+        self.assertEqual(len(self.products()), 2)
+
+    def test_a_video_that_exists_is_kept(self):
+        arguments = ["render", "--prompt", "a red cat", "--seeds", "1..2", *QUICK[:-2], "--set", "output.folder=out"]
+        self.succeeds(*arguments)
+        before = self.read("out", "a-red-cat-seed-1", "video.mp4")
+        os.remove(self.path("out", "a-red-cat-seed-2", "video.mp4"))
+        result = self.run_program(*arguments)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("1 of 2 videos done", result.stdout.decode())
+        self.assertEqual(before, self.read("out", "a-red-cat-seed-1", "video.mp4"))
+
+
+if __name__ == "__main__":
+    main()

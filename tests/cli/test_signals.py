@@ -1,0 +1,71 @@
+"""Ctrl-C: the program stops within a second and no broken video stands under its final name."""
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import DEADLINE, PROGRAM, CliTest, main
+
+
+class Signals(CliTest):
+    def start(self, *arguments):
+        process = subprocess.Popen([PROGRAM, "render", "--prompt", "a red cat", "--set", "output.folder=out",
+                                    *arguments], cwd=self.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.addCleanup(process.kill)
+        return process
+
+    def wait_for(self, condition):
+        until = time.monotonic() + DEADLINE
+        while not condition():
+            if time.monotonic() > until:
+                self.fail("the render did not get that far")
+            time.sleep(0.02)
+
+    def stage(self):
+        try:
+            with open(self.path("out", "status.json")) as file:
+                return json.load(file).get("stage")
+        except (OSError, ValueError):
+            return None
+
+    def stopped(self, process, number):
+        began = time.monotonic()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=DEADLINE)
+        self.assertLess(time.monotonic() - began, 1.5)  # a second, and what a busy machine adds
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertNotIn(b"error:", errors)
+        self.assertFalse(self.products())
+
+    def test_while_denoising(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signal=number):
+                process = self.start("--set", "sampler.steps=1000", "--force")
+                self.wait_for(lambda: self.stage() == "denoise")
+                self.stopped(process, number)
+
+    def test_while_decoding(self):
+        process = self.start("--set", "sampler.steps=1", "--set", "sampler.guidance=1", "--set", "video.frames=401")
+        self.wait_for(lambda: self.stage() == "decode")
+        self.stopped(process, signal.SIGINT)
+
+    def test_a_step_that_takes_long(self):
+        process = self.start("--set", "video.frames=401", "--set", "sampler.steps=2")
+        self.wait_for(lambda: self.stage() == "denoise")
+        time.sleep(0.3)
+        self.stopped(process, signal.SIGINT)
+
+    def test_the_folder_can_be_used_again(self):
+        process = self.start("--set", "sampler.steps=1000")
+        self.wait_for(lambda: self.stage() == "denoise")
+        self.stopped(process, signal.SIGINT)
+        process = self.start("--set", "sampler.steps=1", "--set", "video.frames=1")
+        process.communicate(timeout=DEADLINE)
+        self.assertEqual(process.returncode, 0)
+        self.assertTrue(os.path.exists(self.path("out", "picture.png")))
+
+
+if __name__ == "__main__":
+    main()
