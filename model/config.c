@@ -100,6 +100,7 @@ static hr_status read_index(const hr_config_file *f, hr_model_config *config,
     if (scheduler == NULL)
         return hr_fail(HR_ERR_MODEL, "%s: scheduler: found no class, expected one",
                        f->path);
+    HR_TRY(hr_scheduler_class_check(f->path, scheduler));
     return hr_text_add(scheduler_class, scheduler);
 }
 

@@ -62,7 +62,9 @@ hr_status hr_config_refuse(const hr_config_file *f, const char *key, int64_t fou
 hr_status hr_transformer_config_load(const char *path, hr_transformer_config *out);
 hr_status hr_text_config_load(const char *path, hr_text_config *out);
 hr_status hr_vae_config_load(const char *path, hr_vae_config *out);
-/* `class_name` is what model_index.json calls the scheduler. */
+/* Refuses a class that is not here. */
+hr_status hr_scheduler_class_check(const char *path, const char *class_name);
+/* `class_name` is what model_index.json calls the scheduler, checked. */
 hr_status hr_scheduler_config_load(const char *path, const char *class_name,
                                    hr_scheduler_config *out);
 

@@ -65,12 +65,14 @@ static const scheduler_class *find_scheduler(const char *name)
     return NULL;
 }
 
-static hr_status refuse_scheduler(const char *path, const char *name)
+hr_status hr_scheduler_class_check(const char *path, const char *class_name)
 {
+    if (find_scheduler(class_name) != NULL)
+        return HR_OK;
     return hr_fail(HR_ERR_MODEL,
                    "%s: scheduler class: found %s, expected UniPCMultistepScheduler, "
                    "FlowMatchEulerDiscreteScheduler or DPMSolverMultistepScheduler",
-                   path, name);
+                   path, class_name);
 }
 
 static hr_status read_scheduler(const hr_config_file *f, const char *class_name,
@@ -79,13 +81,10 @@ static hr_status read_scheduler(const hr_config_file *f, const char *class_name,
     const scheduler_class *kind = find_scheduler(class_name);
     const char *own_name = class_name;
 
-    if (kind == NULL)
-        return refuse_scheduler(f->path, class_name);
     HR_TRY(hr_config_status(
         hr_json_read_string(f->json, f->root, "_class_name", &own_name)));
     /* The reference builds the class of the index from any scheduler's file. */
-    if (find_scheduler(own_name) == NULL)
-        return refuse_scheduler(f->path, own_name);
+    HR_TRY(hr_scheduler_class_check(f->path, own_name));
     c->kind = kind->kind;
     HR_TRY(hr_config_check_words(f, kind->words, kind->n_words));
     HR_TRY(hr_config_check_bools(f, scheduler_bools,

@@ -164,18 +164,15 @@ hr_weights_totals hr_weights_get_totals(const hr_weights *weights)
     return totals;
 }
 
-/* The entry of a declared tensor and its declaration. */
-static hr_status find_declared(const hr_weights *weights, const char *name,
-                               const hr_weight_entry **entry,
-                               const declaration **declared)
+/* NULL, logged, when it is a bug of the caller. */
+static const hr_weight_entry *find_declared(const hr_weights *weights, const char *name)
 {
-    const hr_weight_entry *found = hr_weight_files_find(&weights->files, name);
+    const hr_weight_entry *entry = hr_weight_files_find(&weights->files, name);
 
-    if (found == NULL || found->declared == 0)
-        return hr_fail(HR_ERR_INTERNAL, "tensor %s: loaded without being declared", name);
-    *entry = found;
-    *declared = &weights->declared[found->declared - 1];
-    return HR_OK;
+    if (entry != NULL && entry->declared != 0)
+        return entry;
+    hr_error("tensor %s: loaded without being declared", name);
+    return NULL;
 }
 
 /* Elements [first, first + n) as `dtype` into `out`. `raw` has room for them as they are
@@ -245,12 +242,14 @@ static hr_status load_into(const hr_weight_entry *entry, hr_stream *stream,
 hr_status hr_weights_load(const hr_weights *weights, hr_stream *stream, const char *name,
                           hr_dtype dtype, hr_tensor *out)
 {
-    const hr_weight_entry *entry;
+    const hr_weight_entry *entry = find_declared(weights, name);
     const declaration *declared;
     hr_tensor t;
     hr_status status;
 
-    HR_TRY(find_declared(weights, name, &entry, &declared));
+    if (entry == NULL)
+        return HR_ERR_INTERNAL;
+    declared = &weights->declared[entry->declared - 1];
     HR_TRY(hr_tensor_create(hr_stream_device(stream), dtype, declared->n_dims,
                             declared->dim, &t));
     status = load_into(entry, stream, &t);
@@ -288,13 +287,13 @@ hr_status hr_weights_load_conv(const hr_weights *weights, hr_stream *stream,
 
 hr_status hr_weights_read_f32(const hr_weights *weights, const char *name, float *out)
 {
-    const hr_weight_entry *entry;
-    const declaration *declared;
+    const hr_weight_entry *entry = find_declared(weights, name);
     size_t n, step;
     void *raw;
     hr_status status = HR_OK;
 
-    HR_TRY(find_declared(weights, name, &entry, &declared));
+    if (entry == NULL)
+        return HR_ERR_INTERNAL;
     n = entry->tensor->n_elements;
     step = smaller(CHUNK, n);
     HR_TRY(hr_alloc_or_fail(step * sizeof(float), "a buffer for weights", &raw));
