@@ -1,8 +1,9 @@
 /* MP4 files: H.264, yuv420p, BT.709 tagged, index in front. Local.
  *
- * The bytes depend on the frames and the options only: no date, no library version, a fixed number of
- * encoder threads. Written under a temporary name in the folder of `path`, renamed at the end. Failures are
- * HR_ERR_IO (disk full, ...) or HR_ERR_UNSUPPORTED (this libav has no H.264 encoder), logged with the path. */
+ * The bytes depend on the frames and the options only: no date, no library version, a
+ * fixed number of encoder threads. Written under a temporary name in the folder of
+ * `path`, renamed at the end. Failures are HR_ERR_IO (disk full, ...) or
+ * HR_ERR_UNSUPPORTED (this libav has no H.264 encoder), logged with the path. */
 #ifndef HR_IO_VIDEO_H
 #define HR_IO_VIDEO_H
 
@@ -27,7 +28,8 @@ hr_status hr_video_finish(hr_video_writer *writer);
 /* Removes what was written; takes NULL. */
 void hr_video_abandon(hr_video_writer *writer);
 
-/* Whether this libav can write H.264; `name` gets the encoder's name ("libx264"). For doctor. */
+/* Whether this libav can write H.264; `name` gets the encoder's name ("libx264"). For
+ * doctor. */
 bool hr_video_can_encode(const char **name);
 
 #endif
