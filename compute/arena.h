@@ -1,9 +1,9 @@
 /* Memory for activations: tensors taken one after another and given back together.
  *
- * The arena grows by blocks as needed and keeps them until it is destroyed, so a loop allocates
- * in its first round only. Tensors live until the rewind past their mark. Rewinding does not
- * wait: what was enqueued may still run, later work of the SAME stream may reuse the memory. One
- * arena serves one stream. Local. */
+ * The arena grows by blocks as needed and keeps them until it is destroyed, so a loop
+ * allocates in its first round only. Tensors live until the rewind past their mark.
+ * Rewinding does not wait: what was enqueued may still run, later work of the SAME stream
+ * may reuse the memory. One arena serves one stream. Local. */
 #ifndef HR_COMPUTE_ARENA_H
 #define HR_COMPUTE_ARENA_H
 

@@ -1,15 +1,17 @@
-/* The operators: what any device can do with tensors. All local, all enqueued on a stream.
+/* The operators: what any device can do with tensors. All local, all enqueued on a
+ * stream.
  *
- * Each operator takes one struct that starts with its tensors (absent where optional: leave it
- * out of the initialiser). Call them as
+ * Each operator takes one struct that starts with its tensors (absent where optional:
+ * leave it out of the initialiser). Call them as
  *
- *     hr_op_norm(stream, &(hr_norm_args){.x = x, .out = y, .kind = HR_NORM_RMS, .eps = eps});
+ *     hr_op_norm(stream, &(hr_norm_args){.x = x, .out = y, .kind = HR_NORM_RMS, .eps =
+ * eps});
  *
- * ops.c checks shapes, dtypes and devices once, counts the work, then calls the backend, which
- * may assume valid input. A violated contract is HR_ERR_INTERNAL, logged with operator and shapes.
- * `out` does not overlap an input unless the operator says so. Results have the same bits for any
- * number of threads. "fp" below is F32 or BF16; all arithmetic is fp32 (bf16 is storage and the
- * format of matrix inputs). L, M: rows. */
+ * ops.c checks shapes, dtypes and devices once, counts the work, then calls the backend,
+ * which may assume valid input. A violated contract is HR_ERR_INTERNAL, logged with
+ * operator and shapes. `out` does not overlap an input unless the operator says so.
+ * Results have the same bits for any number of threads. "fp" below is F32 or BF16; all
+ * arithmetic is fp32 (bf16 is storage and the format of matrix inputs). L, M: rows. */
 #ifndef HR_COMPUTE_OPS_H
 #define HR_COMPUTE_OPS_H
 
@@ -24,16 +26,16 @@ typedef enum hr_activation {
 /* Weights of linear or conv in the layout that the backend likes best. Opaque. */
 typedef struct hr_packed hr_packed;
 
-/* Makes packed weights; waits for the stream, `weight` can be freed afterwards. Caller destroys
- * (NULL is fine) once no enqueued work uses it. The weight is F32 or BF16:
+/* Makes packed weights; waits for the stream, `weight` can be freed afterwards. Caller
+ * destroys (NULL is fine) once no enqueued work uses it. The weight is F32 or BF16:
  *   linear: [out, in];   conv: [out, in, kt, kh, kw] or [out, in, kh, kw].
  * With dtype BF16 the inputs of the product must be BF16, with F32 they must be F32. */
 hr_status hr_pack_linear(hr_stream *stream, const hr_tensor *weight, hr_packed **out);
 hr_status hr_pack_conv(hr_stream *stream, const hr_tensor *weight, hr_packed **out);
 void hr_packed_destroy(hr_packed *packed);
 
-/* out = activation(x W^T + bias).  x: fp [M, in] in the dtype of the weight; bias: F32 [out],
- * optional; out: fp [M, out]. */
+/* out = activation(x W^T + bias).  x: fp [M, in] in the dtype of the weight; bias: F32
+ * [out], optional; out: fp [M, out]. */
 typedef struct hr_linear_args {
     hr_tensor x, bias, out;
     const hr_packed *weight;
@@ -43,8 +45,8 @@ hr_status hr_op_linear(hr_stream *stream, const hr_linear_args *args);
 
 /* Convolution over time, height and width, channels last, stride 1, no padding in time.
  *   x: F32 [T, H, W, C]; bias: F32 [Co], optional;
- *   out: F32 [T - kt + 1, H + pad_top + pad_bottom - kh + 1, W + pad_left + pad_right - kw + 1, Co]
- * Pads are zeros. With `accumulate`, out += result. */
+ *   out: F32 [T - kt + 1, H + pad_top + pad_bottom - kh + 1, W + pad_left + pad_right -
+ * kw + 1, Co] Pads are zeros. With `accumulate`, out += result. */
 typedef struct hr_conv_args {
     hr_tensor x, bias, out;
     const hr_packed *weight;
@@ -53,11 +55,11 @@ typedef struct hr_conv_args {
 } hr_conv_args;
 hr_status hr_op_conv(hr_stream *stream, const hr_conv_args *args);
 
-/* out = softmax(scale * q k^T + bias) v, per head, softmax in fp32, never holding the scores.
- *   q: fp [Lq, heads, D]; k, v: fp [Lk, heads, D], dtype as q; out: fp [Lq, heads, D];
- *   key_bias: F32 [Lk], optional, added to the scores of that key;
- *   relative_bias: F32 [heads, Lq + Lk - 1], optional, entry (j - i + Lq - 1) added to the score
- *   of query i and key j. */
+/* out = softmax(scale * q k^T + bias) v, per head, softmax in fp32, never holding the
+ * scores. q: fp [Lq, heads, D]; k, v: fp [Lk, heads, D], dtype as q; out: fp [Lq, heads,
+ * D]; key_bias: F32 [Lk], optional, added to the scores of that key; relative_bias: F32
+ * [heads, Lq + Lk - 1], optional, entry (j - i + Lq - 1) added to the score of query i
+ * and key j. */
 typedef struct hr_attention_args {
     hr_tensor q, k, v, key_bias, relative_bias, out;
     float scale;
@@ -71,8 +73,8 @@ typedef enum hr_norm_kind {
 } hr_norm_kind;
 
 /* out = activation(norm(x) * weight + bias) per row of the last dimension.
- *   x: fp [..., width]; weight, bias: F32 [width], optional; out: fp, shape of x, may alias x
- *   where the dtypes are equal. With weight_plus_one the factor is (1 + weight). */
+ *   x: fp [..., width]; weight, bias: F32 [width], optional; out: fp, shape of x, may
+ * alias x where the dtypes are equal. With weight_plus_one the factor is (1 + weight). */
 typedef struct hr_norm_args {
     hr_tensor x, weight, bias, out;
     hr_norm_kind kind;
@@ -84,15 +86,15 @@ hr_status hr_op_norm(hr_stream *stream, const hr_norm_args *args);
 
 /* Rotates the pairs (2j, 2j+1) of each head by the angles of its row:
  *   out[2j] = x[2j] cos - x[2j+1] sin; out[2j+1] = x[2j] sin + x[2j+1] cos.
- *   x: fp [L, heads, D]; cos, sin: F32 [L, D/2]; out: fp, shape of x, may alias x where the
- *   dtypes are equal. */
+ *   x: fp [L, heads, D]; cos, sin: F32 [L, D/2]; out: fp, shape of x, may alias x where
+ * the dtypes are equal. */
 typedef struct hr_rope_args {
     hr_tensor x, cos, sin, out;
 } hr_rope_args;
 hr_status hr_op_rope(hr_stream *stream, const hr_rope_args *args);
 
-/* x += gate * y, in place.  x: F32 [..., width]; y: fp, shape of x; gate: F32 [width], optional
- * (then 1). */
+/* x += gate * y, in place.  x: F32 [..., width]; y: fp, shape of x; gate: F32 [width],
+ * optional (then 1). */
 typedef struct hr_gated_add_args {
     hr_tensor x, y, gate;
 } hr_gated_add_args;
@@ -106,15 +108,15 @@ typedef struct hr_activate_args {
 } hr_activate_args;
 hr_status hr_op_activate(hr_stream *stream, const hr_activate_args *args);
 
-/* out = gelu_tanh(a) * b.  a, b, out: fp, same shape; out may alias a or b where the dtypes are
- * equal. */
+/* out = gelu_tanh(a) * b.  a, b, out: fp, same shape; out may alias a or b where the
+ * dtypes are equal. */
 typedef struct hr_geglu_args {
     hr_tensor a, b, out;
 } hr_geglu_args;
 hr_status hr_op_geglu(hr_stream *stream, const hr_geglu_args *args);
 
-/* out = c[0] x[0] + c[1] x[1] + ..., summed from the left, with fma.  x, out: F32, same shape;
- * unused x are absent, n says how many there are; out may alias any of them. */
+/* out = c[0] x[0] + c[1] x[1] + ..., summed from the left, with fma.  x, out: F32, same
+ * shape; unused x are absent, n says how many there are; out may alias any of them. */
 enum { HR_LINCOMB_MAX = 5 };
 typedef struct hr_lincomb_args {
     hr_tensor x[HR_LINCOMB_MAX], out;
@@ -123,30 +125,32 @@ typedef struct hr_lincomb_args {
 } hr_lincomb_args;
 hr_status hr_op_lincomb(hr_stream *stream, const hr_lincomb_args *args);
 
-/* out[i, :] = table[ids[i], :].  table: fp [rows, width]; ids: I32 [n], each in 0..rows-1 (not
- * checked on the device); out: fp [n, width]. */
+/* out[i, :] = table[ids[i], :].  table: fp [rows, width]; ids: I32 [n], each in 0..rows-1
+ * (not checked on the device); out: fp [n, width]. */
 typedef struct hr_gather_rows_args {
     hr_tensor table, ids, out;
 } hr_gather_rows_args;
 hr_status hr_op_gather_rows(hr_stream *stream, const hr_gather_rows_args *args);
 
-/* Latent to tokens. x: F32 [F, C, H, W]; out: fp [L, C*pt*ph*pw], token (f, h, w) row-major over the
- * patches, features ordered (c, pt, ph, pw). */
+/* Latent to tokens. x: F32 [F, C, H, W]; out: fp [L, C*pt*ph*pw], token (f, h, w)
+ * row-major over the patches, features ordered (c, pt, ph, pw). */
 typedef struct hr_patchify_args {
     hr_tensor x, out;
     int64_t patch[3];
 } hr_patchify_args;
 hr_status hr_op_patchify(hr_stream *stream, const hr_patchify_args *args);
 
-/* Tokens to latent. x: F32 [L, pt*ph*pw*C], features ordered (pt, ph, pw, c); out: F32 [F, C, H, W]. */
+/* Tokens to latent. x: F32 [L, pt*ph*pw*C], features ordered (pt, ph, pw, c); out: F32
+ * [F, C, H, W]. */
 typedef struct hr_unpatchify_args {
     hr_tensor x, out;
     int64_t patch[3];
 } hr_unpatchify_args;
 hr_status hr_op_unpatchify(hr_stream *stream, const hr_unpatchify_args *args);
 
-/* One latent frame into the VAE's space, channels last: out[y, x, c] = in[c, y, x] / inv_std[c] +
- * mean[c].  x: F32 [C, H, W]; inv_std, mean: F32 [C]; out: F32 [1, H, W, C]. */
+/* One latent frame into the VAE's space, channels last: out[y, x, c] = in[c, y, x] /
+ * inv_std[c] + mean[c].  x: F32 [C, H, W]; inv_std, mean: F32 [C]; out: F32 [1, H, W, C].
+ */
 typedef struct hr_denormalize_args {
     hr_tensor x, inv_std, mean, out;
 } hr_denormalize_args;
@@ -165,19 +169,19 @@ typedef struct hr_split_frames_args {
 } hr_split_frames_args;
 hr_status hr_op_split_frames(hr_stream *stream, const hr_split_frames_args *args);
 
-/* The duplicating shortcut of the Wan 2.2 VAE, added in place: with factor = ft*4 and repeats =
- * Co*factor/C,  out[t*ft + ti - skip, 2y + hi, 2x + wi, o] += x[t, y, x, (((o*ft + ti)*2 + hi)*2 +
- * wi) / repeats].  x: F32 [T, H, W, C]; out: F32 [T*ft - skip, 2H, 2W, Co]. The first `skip` frames
- * are dropped. */
+/* The duplicating shortcut of the Wan 2.2 VAE, added in place: with factor = ft*4 and
+ * repeats = Co*factor/C,  out[t*ft + ti - skip, 2y + hi, 2x + wi, o] += x[t, y, x,
+ * (((o*ft + ti)*2 + hi)*2 + wi) / repeats].  x: F32 [T, H, W, C]; out: F32 [T*ft - skip,
+ * 2H, 2W, Co]. The first `skip` frames are dropped. */
 typedef struct hr_add_duplicated_args {
     hr_tensor x, out;
     int ft, skip;
 } hr_add_duplicated_args;
 hr_status hr_op_add_duplicated(hr_stream *stream, const hr_add_duplicated_args *args);
 
-/* Decoder output to pictures: clamp(clamp(v, -1, 1) * 0.5 + 0.5, 0, 1), with P x P pixels taken from the
- * channels: x[t, y, x, (c*P + r)*P + q] is pixel (y*P + q, x*P + r), colour c.
- * x: F32 [T, H, W, 3*P*P]; out: F32 [T, H*P, W*P, 3]. */
+/* Decoder output to pictures: clamp(clamp(v, -1, 1) * 0.5 + 0.5, 0, 1), with P x P pixels
+ * taken from the channels: x[t, y, x, (c*P + r)*P + q] is pixel (y*P + q, x*P + r),
+ * colour c. x: F32 [T, H, W, 3*P*P]; out: F32 [T, H*P, W*P, 3]. */
 typedef struct hr_to_rgb_args {
     hr_tensor x, out;
     int patch;
@@ -191,8 +195,8 @@ typedef struct hr_fill_args {
 } hr_fill_args;
 hr_status hr_op_fill(hr_stream *stream, const hr_fill_args *args);
 
-/* X(name, number of tensors at the head of its struct): one line per operator, from which the
- * backend table, the strict device and the tests are made. */
+/* X(name, number of tensors at the head of its struct): one line per operator, from which
+ * the backend table, the strict device and the tests are made. */
 #define HR_OP_LIST(X)                                                                    \
     X(linear, 3)                                                                         \
     X(conv, 3)                                                                           \

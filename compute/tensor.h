@@ -1,7 +1,8 @@
 /* A tensor: a view of device memory, passed by value; owns nothing.
  *
- * Always contiguous and row-major. `data` is an address of the device: host code never follows
- * it, only operators and copies do (device.h). A tensor with n_dims == 0 is "absent". */
+ * Always contiguous and row-major. `data` is an address of the device: host code never
+ * follows it, only operators and copies do (device.h). A tensor with n_dims == 0 is
+ * "absent". */
 #ifndef HR_COMPUTE_TENSOR_H
 #define HR_COMPUTE_TENSOR_H
 

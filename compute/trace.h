@@ -4,7 +4,8 @@
 
 #include "compute/device.h"
 
-/* Called when `t` has been enqueued on `stream`, before its memory is reused. May copy and sync. */
+/* Called when `t` has been enqueued on `stream`, before its memory is reused. May copy
+ * and sync. */
 typedef struct hr_trace {
     hr_status (*on_tensor)(void *user, hr_stream *stream, const char *name,
                            const hr_tensor *t);
