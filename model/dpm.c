@@ -9,7 +9,7 @@ hr_status hr_dpmpp_step(const float *sigmas, int n_steps, hr_stream *stream,
     int i = args->step;
     const hr_tensor *m0 = &args->history[i % 2], *m1 = &args->history[(i + 1) % 2];
     double h, r, gain;
-    hr_lincomb_args update = {.x = {args->x, *m0, *m1}, .out = args->x};
+    hr_lincomb_args update = {.x = {args->x, *m0}, .out = args->x};
 
     if (i == n_steps - 1) /* sigma is 0: x becomes the prediction itself */
         return hr_flow_clean(stream, args, sigmas[i], args->x);
@@ -22,6 +22,7 @@ hr_status hr_dpmpp_step(const float *sigmas, int n_steps, hr_stream *stream,
     if (i > 0) {
         r = (hr_flow_lambda(sigmas[i]) - hr_flow_lambda(sigmas[i - 1])) / h;
         update.n = 3;
+        update.x[2] = *m1;
         update.c[1] = (float)(gain * (1 + 0.5 / r));
         update.c[2] = (float)(gain * -0.5 / r);
     }

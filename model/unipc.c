@@ -44,10 +44,10 @@ static hr_status correct(const float *sigmas, int n_steps, hr_stream *stream,
     interval v = interval_from(sigmas, i - 1, order);
     double rho0 = 0, rho1 = 0.5;
     hr_tensor last = args->history[LAST_SAMPLE];
-    hr_lincomb_args update = {.x = {last, args->x, args->velocity,
-                                    args->history[(i + 1) % 2], args->history[i % 2]},
-                              .n = order == 2 ? 5 : 4,
-                              .out = last};
+    hr_lincomb_args update = {
+        .x = {last, args->x, args->velocity, args->history[(i + 1) % 2]},
+        .n = 4,
+        .out = last};
 
     if (order == 2) { /* [[1, 1], [r, 1]] rho = b */
         double k1 = v.e / -v.h - 1, k2 = k1 / -v.h - 0.5;
@@ -55,12 +55,14 @@ static hr_status correct(const float *sigmas, int n_steps, hr_stream *stream,
 
         rho0 = (b1 - b2) / (1 - v.r);
         rho1 = b1 - rho0;
+        update.n = 5;
+        update.x[4] = args->history[i % 2];
+        update.c[4] = (float)(v.gain * rho0 / v.r);
     }
     update.c[0] = (float)v.ratio;
     update.c[1] = (float)(v.gain * rho1);
     update.c[2] = (float)(v.gain * rho1 * -(double)sigmas[i]);
     update.c[3] = (float)(v.gain * (1 - rho0 / v.r - rho1));
-    update.c[4] = (float)(v.gain * rho0 / v.r);
     return hr_op_lincomb(stream, &update);
 }
 
@@ -71,13 +73,16 @@ static hr_status predict(const float *sigmas, int n_steps, hr_stream *stream,
     int i = args->step, order = order_of(i, n_steps);
     interval v = interval_from(sigmas, i, order);
     double half = order == 2 ? 0.5 / v.r : 0;
-    hr_lincomb_args update = {
-        .x = {args->history[LAST_SAMPLE], args->history[i % 2],
-              args->history[(i + 1) % 2]},
-        .c = {(float)v.ratio, (float)(v.gain * (1 - half)), (float)(v.gain * half)},
-        .n = order == 2 ? 3 : 2,
-        .out = args->x};
+    hr_lincomb_args update = {.x = {args->history[LAST_SAMPLE], args->history[i % 2]},
+                              .c = {(float)v.ratio, (float)(v.gain * (1 - half))},
+                              .n = 2,
+                              .out = args->x};
 
+    if (order == 2) {
+        update.n = 3;
+        update.x[2] = args->history[(i + 1) % 2];
+        update.c[2] = (float)(v.gain * half);
+    }
     return hr_op_lincomb(stream, &update);
 }
 

@@ -135,12 +135,12 @@ hr_status hr_vae_attention_run(const hr_vae_pass *pass, const hr_vae_attention *
     hr_arena_mark mark = hr_arena_get_mark(pass->arena);
     int64_t width = attention->width, rows = hr_tensor_rows(x);
     const hr_packed *weights[] = {attention->q, attention->k, attention->v};
-    hr_tensor part[3], head[3], normed;
+    hr_tensor part[3], head[3], normed, rows_of_x = as_rows(x);
 
     HR_TRY(hr_arena_tensor(pass->arena, HR_F32, HR_DIMS(rows, width), &normed));
     for (int i = 0; i < 3; i++)
         HR_TRY(hr_arena_tensor(pass->arena, HR_F32, HR_DIMS(rows, width), &part[i]));
-    HR_TRY(hr_vae_norm_run(pass, &attention->norm, x, &normed, HR_ACT_NONE));
+    HR_TRY(hr_vae_norm_run(pass, &attention->norm, &rows_of_x, &normed, HR_ACT_NONE));
     for (int i = 0; i < 3; i++) {
         hr_tensor bias = hr_tensor_slice(&attention->qkv_bias, i * width, width);
 
@@ -159,7 +159,7 @@ hr_status hr_vae_attention_run(const hr_vae_pass *pass, const hr_vae_attention *
                              .scale = (float)(1 / sqrt((double)width))}));
     HR_TRY(hr_vae_linear_run(pass, &attention->proj, &normed, &part[0]));
     HR_TRY(hr_op_gated_add(pass->stream,
-                           &(hr_gated_add_args){.x = as_rows(x), .y = part[0]}));
+                           &(hr_gated_add_args){.x = rows_of_x, .y = part[0]}));
     hr_arena_rewind(pass->arena, mark);
     return HR_OK;
 }
