@@ -5,3 +5,23 @@ file(GLOB hr_compute_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/compute/*.c
 add_library(hr_compute STATIC ${hr_compute_sources})
 target_include_directories(hr_compute PUBLIC ${CMAKE_SOURCE_DIR})
 target_link_libraries(hr_compute PUBLIC hr_base PRIVATE OneDNN::dnnl OpenMP::OpenMP_C)
+
+# The kernels of the cpu backend, once per instruction set; isa.c chooses at run time.
+file(GLOB hr_kernel_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/compute/cpu/kernels/*.c)
+set(hr_levels plain)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
+    list(APPEND hr_levels avx2 avx512)
+endif()
+set(hr_flags_plain "")
+set(hr_flags_avx2 -march=x86-64-v3)
+set(hr_flags_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+foreach(level ${hr_levels})
+    add_library(hr_kernels_${level} OBJECT ${hr_kernel_sources})
+    target_include_directories(hr_kernels_${level} PRIVATE ${CMAKE_SOURCE_DIR})
+    target_compile_definitions(hr_kernels_${level} PRIVATE HR_KERNEL_LEVEL=${level})
+    # -O3 also in debugging builds: the tests go through them by the billion. No vector
+    # crosses an object file, so the warning about their calling convention is empty.
+    target_compile_options(hr_kernels_${level} PRIVATE -O3 -Wno-psabi
+                                                       ${hr_flags_${level}})
+    target_sources(hr_compute PRIVATE $<TARGET_OBJECTS:hr_kernels_${level}>)
+endforeach()

@@ -1,0 +1,122 @@
+/* Convolution: out is cut into bands, some rows of one frame, each done by one thread. A
+ * kernel over time is a sum of 2-d ones, added up band by band while the band is in the
+ * cache. */
+#include "base/memory.h"
+#include "compute/cpu/cpu.h"
+
+#include <omp.h>
+
+enum {
+    BAND_BYTES = 256 * 1024, /* of out: half of a usual L2 */
+    BANDS_WANTED = 16        /* enough for four threads to end at about the same time */
+};
+
+typedef struct band {
+    int64_t in_row, in_rows, out_row;
+    const hr_onednn_conv
+        *conv[2]; /* for the first step in time, and for those after it */
+} band;
+
+typedef struct conv_plan {
+    const hr_conv_args *args;
+    const hr_cpu *cpu;
+    const hr_cpu_packed *packed;
+    int64_t band_rows, n_bands; /* of a frame */
+    band *bands;                /* [n_bands] */
+} conv_plan;
+
+static int64_t ceil_div(int64_t n, int64_t by)
+{
+    return (n + by - 1) / by;
+}
+
+static int64_t at_most(int64_t n, int64_t limit)
+{
+    return n < limit ? n : limit;
+}
+
+static conv_plan plan_conv(const hr_stream *stream, const hr_conv_args *args)
+{
+    const int64_t *out = args->out.dim;
+    conv_plan plan = {
+        .args = args, .cpu = hr_cpu_of(stream), .packed = args->weight->state};
+    int64_t rows = BAND_BYTES / (out[2] * out[3] * 4);
+
+    rows = at_most(rows, ceil_div(out[0] * out[1], BANDS_WANTED));
+    rows = at_most(rows, out[1]);
+    plan.band_rows = rows > 0 ? rows : 1;
+    plan.n_bands = ceil_div(out[1], plan.band_rows);
+    return plan;
+}
+
+/* Which rows a band reads, and how many of its kernel's rows hang over the edges. */
+static hr_status init_band(const conv_plan *plan, int64_t i)
+{
+    const hr_conv_args *args = plan->args;
+    const int64_t *weight = args->weight->dim, *x = args->x.dim;
+    band *b = &plan->bands[i];
+    int64_t rows = at_most(plan->band_rows, args->out.dim[1] - i * plan->band_rows);
+    int64_t from = i * plan->band_rows - args->pad_top;
+    int64_t to = from + rows + weight[3] - 1; /* past the last row */
+    hr_onednn_shape shape = {.width = x[2],
+                             .c_in = x[3],
+                             .c_out = weight[0],
+                             .kernel_height = weight[3],
+                             .kernel_width = weight[4],
+                             .pad_top = from < 0 ? -from : 0,
+                             .pad_bottom = to > x[1] ? to - x[1] : 0,
+                             .pad_left = args->pad_left,
+                             .pad_right = args->pad_right,
+                             .dtype = HR_F32,
+                             .has_bias = args->bias.n_dims > 0,
+                             .accumulate = args->accumulate};
+
+    b->out_row = i * plan->band_rows;
+    b->in_row = from + shape.pad_top;
+    b->in_rows = shape.height = to - shape.pad_bottom - b->in_row;
+    HR_TRY(hr_onednn_get(plan->cpu->onednn, &shape, &b->conv[0]));
+    shape.has_bias = 0;
+    shape.accumulate = 1;
+    return plan->packed->n > 1 ? hr_onednn_get(plan->cpu->onednn, &shape, &b->conv[1])
+                               : HR_OK;
+}
+
+static hr_status run_band(const conv_plan *plan, int64_t frame, const band *b, int thread)
+{
+    const int64_t *x = plan->args->x.dim, *out = plan->args->out.dim;
+    hr_onednn_run_args run = {.bias = plan->args->bias.data,
+                              .out = (float *)plan->args->out.data +
+                                     (frame * out[1] + b->out_row) * out[2] * out[3],
+                              .thread = thread};
+
+    for (int step = 0; step < plan->packed->n; step++) {
+        run.conv = b->conv[step > 0];
+        run.weight = plan->packed->piece[step];
+        run.picture = (const float *)plan->args->x.data +
+                      ((frame + step) * x[1] + b->in_row) * x[2] * x[3];
+        HR_TRY(hr_onednn_run(plan->cpu->onednn, &run));
+    }
+    return HR_OK;
+}
+
+hr_status hr_cpu_op_conv(hr_stream *stream, const hr_conv_args *args)
+{
+    conv_plan plan = plan_conv(stream, args);
+    int64_t n = args->out.dim[0] * plan.n_bands;
+    int threads = stream->device->threads, worst = HR_OK;
+    void *bands;
+
+    HR_TRY(hr_cpu_scratch(stream, (size_t)plan.n_bands * sizeof(band), &bands));
+    plan.bands = bands;
+    for (int64_t i = 0; i < plan.n_bands; i++)
+        HR_TRY(init_band(&plan, i));
+    omp_set_num_threads(1);
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(max : worst)
+    for (int64_t i = 0; i < n; i++) {
+        hr_status status = run_band(&plan, i / plan.n_bands,
+                                    &plan.bands[i % plan.n_bands], omp_get_thread_num());
+
+        worst = (int)status > worst ? (int)status : worst;
+    }
+    return (hr_status)worst;
+}

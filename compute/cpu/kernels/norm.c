@@ -1,0 +1,136 @@
+/* Normalisation of rows, rotation of pairs. */
+#include "compute/cpu/kernels/level.h"
+
+/* Sums in double: a row can have some ten thousand elements. */
+typedef struct row_sums {
+    double sum, squares; /* of x - centre */
+} row_sums;
+
+static row_sums sums_of_row(const void *x, hr_dtype dtype, int64_t n, float centre)
+{
+    vec_double sum = {0}, squares = {0};
+    row_sums out = {0};
+    int64_t i = 0;
+
+    for (; i + VEC <= n; i += VEC) {
+        vec_double d =
+            __builtin_convertvector(vec_get(x, dtype, i, n) - centre, vec_double);
+
+        sum += d;
+        squares += d * d;
+    }
+    if (i < n) {
+        vec tail = vec_get(x, dtype, i, n) - centre;
+
+        for (int64_t j = 0; j < n - i; j++) {
+            out.sum += (double)tail[j];
+            out.squares += (double)tail[j] * (double)tail[j];
+        }
+    }
+    for (int j = 0; j < VEC; j++) {
+        out.sum += sum[j];
+        out.squares += squares[j];
+    }
+    return out;
+}
+
+/* norm(x) = (x - mean) * factor. */
+static void statistics(const hr_norm_args *args, const void *row, float *mean,
+                       float *factor)
+{
+    int64_t n = hr_tensor_width(&args->x);
+    row_sums sums;
+    double root;
+
+    *mean = 0;
+    if (args->kind == HR_NORM_LAYER) {
+        *mean = (float)(sums_of_row(row, args->x.dtype, n, 0).sum / (double)n);
+        sums = sums_of_row(row, args->x.dtype, n, *mean);
+        *factor = (float)(1 / sqrt(sums.squares / (double)n + (double)args->eps));
+        return;
+    }
+    sums = sums_of_row(row, args->x.dtype, n, 0);
+    if (args->kind == HR_NORM_RMS) {
+        *factor = (float)(1 / sqrt(sums.squares / (double)n + (double)args->eps));
+        return;
+    }
+    root = sqrt(sums.squares);
+    *factor =
+        (float)(sqrt((double)n) / (root > (double)args->eps ? root : (double)args->eps));
+}
+
+static void norm_row(const hr_norm_args *args, const void *x, void *out)
+{
+    int64_t n = hr_tensor_width(&args->x);
+    float mean, factor, one = args->weight_plus_one ? 1.0F : 0.0F;
+
+    statistics(args, x, &mean, &factor);
+    for (int64_t i = 0; i < n; i += VEC) {
+        vec y = (vec_get(x, args->x.dtype, i, n) - mean) * factor;
+
+        if (args->weight.n_dims > 0)
+            y *= vec_get(args->weight.data, HR_F32, i, n) + one;
+        if (args->bias.n_dims > 0)
+            y += vec_get(args->bias.data, HR_F32, i, n);
+        if (args->activation == HR_ACT_SILU)
+            y = vec_silu(y);
+        vec_put(out, args->out.dtype, i, n, y);
+    }
+}
+
+void HR_LEVEL_NAME(hr_cpu_norm)(const void *op, int64_t first, int64_t last)
+{
+    const hr_norm_args *args = op;
+    int64_t n = hr_tensor_width(&args->x);
+
+    for (int64_t row = first; row < last; row++)
+        norm_row(args, element(&args->x, row * n), element(&args->out, row * n));
+}
+
+/* Even places get x cos - y sin, odd ones y cos + x sin: the element times cos, plus its
+ * partner times the signed sin. */
+static vec rotate(vec x, vec cosine, vec sine)
+{
+    vec_int swap, sign;
+    vec partner;
+
+    for (int i = 0; i < VEC; i++) {
+        swap[i] = i ^ 1;
+        sign[i] = i % 2 == 0 ? INT32_MIN : 0;
+    }
+    partner = __builtin_shuffle(x, swap);
+    return vec_fma(x, cosine, partner * (vec)((vec_int)sine ^ sign));
+}
+
+/* Each angle of a row twice: [D/2] to [D]. */
+static vec doubled(const float *angles, int64_t i, int64_t half)
+{
+    vec out = {0};
+
+    for (int j = 0; j < VEC && i / 2 + j / 2 < half; j++)
+        out[j] = angles[i / 2 + j / 2];
+    return out;
+}
+
+void HR_LEVEL_NAME(hr_cpu_rope)(const void *op, int64_t first, int64_t last)
+{
+    const hr_rope_args *args = op;
+    int64_t heads = args->x.dim[1], d = args->x.dim[2];
+
+    for (int64_t row = first; row < last; row++) {
+        const float *cosines = (const float *)args->cos.data + row * (d / 2);
+        const float *sines = (const float *)args->sin.data + row * (d / 2);
+
+        for (int64_t i = 0; i < d; i += VEC) {
+            vec cosine = doubled(cosines, i, d / 2), sine = doubled(sines, i, d / 2);
+
+            for (int64_t head = 0; head < heads; head++) {
+                int64_t at = (row * heads + head) * d;
+                vec x = vec_get(element(&args->x, at), args->x.dtype, i, d);
+
+                vec_put(element(&args->out, at), args->out.dtype, i, d,
+                        rotate(x, cosine, sine));
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+/* Element by element, and the last step of a matrix product. */
+#include "compute/cpu/kernels/level.h"
+
+static inline vec activated(vec x, hr_activation activation)
+{
+    if (activation == HR_ACT_SILU)
+        return vec_silu(x);
+    return activation == HR_ACT_GELU_TANH ? vec_gelu_tanh(x) : x;
+}
+
+void HR_LEVEL_NAME(hr_cpu_gated_add)(const void *op, int64_t first, int64_t last)
+{
+    const hr_gated_add_args *args = op;
+    int64_t n = hr_tensor_width(&args->x);
+
+    for (int64_t row = first; row < last; row++) {
+        float *x = element(&args->x, row * n);
+        const void *y = element(&args->y, row * n);
+
+        for (int64_t i = 0; i < n; i += VEC) {
+            vec add = vec_get(y, args->y.dtype, i, n);
+
+            if (args->gate.n_dims > 0)
+                add *= vec_get(args->gate.data, HR_F32, i, n);
+            vec_put(x, HR_F32, i, n, vec_get(x, HR_F32, i, n) + add);
+        }
+    }
+}
+
+void HR_LEVEL_NAME(hr_cpu_activate)(const void *op, int64_t first, int64_t last)
+{
+    const hr_activate_args *args = op;
+
+    for (int64_t i = first; i < last; i += VEC)
+        vec_put(
+            args->out.data, args->out.dtype, i, last,
+            activated(vec_get(args->x.data, args->x.dtype, i, last), args->activation));
+}
+
+void HR_LEVEL_NAME(hr_cpu_geglu)(const void *op, int64_t first, int64_t last)
+{
+    const hr_geglu_args *args = op;
+
+    for (int64_t i = first; i < last; i += VEC)
+        vec_put(args->out.data, args->out.dtype, i, last,
+                vec_gelu_tanh(vec_get(args->a.data, args->a.dtype, i, last)) *
+                    vec_get(args->b.data, args->b.dtype, i, last));
+}
+
+/* With fma on every level: the sampler's results do not depend on the machine. */
+void HR_LEVEL_NAME(hr_cpu_lincomb)(const void *op, int64_t first, int64_t last)
+{
+    const hr_lincomb_args *args = op;
+    const float *x[HR_LINCOMB_MAX];
+    float *out = args->out.data, sum;
+
+    for (int k = 0; k < args->n; k++)
+        x[k] = args->x[k].data;
+    for (int64_t i = first; i < last; i++) {
+        sum = args->c[0] * x[0][i];
+        for (int k = 1; k < args->n; k++)
+            sum = fmaf(args->c[k], x[k][i], sum);
+        out[i] = sum;
+    }
+}
+
+void HR_LEVEL_NAME(hr_cpu_gather_rows)(const void *op, int64_t first, int64_t last)
+{
+    const hr_gather_rows_args *args = op;
+    int64_t n = args->out.dim[1];
+
+    for (int64_t row = first; row < last; row++) {
+        const void *from =
+            element(&args->table, ((const int32_t *)args->ids.data)[row] * n);
+        void *to = element(&args->out, row * n);
+
+        for (int64_t i = 0; i < n; i += VEC)
+            vec_put(to, args->out.dtype, i, n, vec_get(from, args->table.dtype, i, n));
+    }
+}
+
+void HR_LEVEL_NAME(hr_cpu_fill)(const void *op, int64_t first, int64_t last)
+{
+    const hr_fill_args *args = op;
+
+    for (int64_t i = first; i < last; i += VEC)
+        vec_put(args->out.data, args->out.dtype, i, last, vec_set(args->value));
+}
+
+void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *store)
+{
+    const hr_linear_args *args = store->args;
+    const float *bias = NULL;
+    int64_t n = store->width;
+
+    if (args->bias.n_dims > 0)
+        bias = (const float *)args->bias.data + store->column;
+    for (int64_t row = 0; row < store->rows; row++) {
+        const float *product = store->product + row * n;
+        void *out = element(&args->out, (store->row + row) * hr_tensor_width(&args->out) +
+                                            store->column);
+
+        for (int64_t i = 0; i < n; i += VEC) {
+            vec y = vec_get(product, HR_F32, i, n);
+
+            if (bias != NULL)
+                y += vec_get(bias, HR_F32, i, n);
+            vec_put(out, args->out.dtype, i, n, activated(y, args->activation));
+        }
+    }
+}
+
+void HR_LEVEL_NAME(hr_cpu_widen)(float *dst, const uint16_t *src, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += VEC)
+        vec_put(dst, HR_F32, i, n, vec_get(src, HR_BF16, i, n));
+}

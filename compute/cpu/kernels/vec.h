@@ -1,0 +1,188 @@
+/* Vectors of fp32 as wide as the instruction set that this file is compiled for. A kernel
+ * written with them is compiled once per level; HR_LEVEL_NAME(x) gives its symbol a name
+ * of its own. */
+#ifndef HR_COMPUTE_CPU_KERNELS_VEC_H
+#define HR_COMPUTE_CPU_KERNELS_VEC_H
+
+#include "base/dtype.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#    include <immintrin.h>
+enum { VEC = 16 };
+#elif defined(__AVX2__)
+#    include <immintrin.h>
+enum { VEC = 8 };
+#else
+enum { VEC = 4 };
+#endif
+
+#define HR_LEVEL_PASTE(name, level) name##_##level
+#define HR_LEVEL_EXPAND(name, level) HR_LEVEL_PASTE(name, level)
+#define HR_LEVEL_NAME(name) HR_LEVEL_EXPAND(name, HR_KERNEL_LEVEL)
+
+typedef float vec __attribute__((vector_size(VEC * 4)));
+typedef int32_t vec_int __attribute__((vector_size(VEC * 4)));
+typedef uint32_t vec_bits __attribute__((vector_size(VEC * 4)));
+typedef uint16_t vec_half __attribute__((vector_size(VEC * 2)));
+typedef double vec_double __attribute__((vector_size(VEC * 8)));
+
+static inline vec vec_set(float x)
+{
+    return (vec){0} + x;
+}
+
+/* a * b + c, rounded once where the level has such an instruction. */
+static inline vec vec_fma(vec a, vec b, vec c)
+{
+#if defined(__AVX512F__)
+    return (vec)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
+#elif defined(__AVX2__)
+    return (vec)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
+#else
+    return a * b + c;
+#endif
+}
+
+static inline vec vec_select(vec_int mask, vec yes, vec no)
+{
+    return (vec)((mask & (vec_int)yes) | (~mask & (vec_int)no));
+}
+
+/* NaN in b stays. */
+static inline vec vec_max(vec a, vec b)
+{
+    return vec_select(a > b, a, b);
+}
+
+static inline vec vec_load(const float *from)
+{
+    vec x;
+
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+static inline void vec_store(float *to, vec x)
+{
+    memcpy(to, &x, sizeof x);
+}
+
+static inline vec vec_widen(vec_half half)
+{
+    return (vec)(__builtin_convertvector(half, vec_bits) << 16);
+}
+
+/* Rounds to nearest, ties to even; NaN stays NaN. */
+static inline vec_half vec_narrow(vec x)
+{
+    vec_bits bits = (vec_bits)x;
+    vec_bits rounded = (bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16;
+    vec_bits nan = (vec_bits)((bits & 0x7fffffffU) > 0x7f800000U);
+
+    return __builtin_convertvector((nan & ((bits >> 16) | 0x40U)) | (~nan & rounded),
+                                   vec_half);
+}
+
+/* Elements [i, i + VEC) of an F32 or BF16 array of n; those past the end are zero. */
+static inline vec vec_get(const void *from, hr_dtype dtype, int64_t i, int64_t n)
+{
+    vec x = {0};
+    vec_half half = {0};
+    size_t count = i + VEC <= n ? VEC : (size_t)(n - i);
+
+    if (dtype == HR_F32) {
+        if (count == VEC)
+            return vec_load((const float *)from + i);
+        memcpy(&x, (const float *)from + i, count * sizeof(float));
+        return x;
+    }
+    if (count == VEC)
+        memcpy(&half, (const uint16_t *)from + i, sizeof half);
+    else
+        memcpy(&half, (const uint16_t *)from + i, count * sizeof(uint16_t));
+    return vec_widen(half);
+}
+
+/* The reverse; elements past the end are not written. */
+static inline void vec_put(void *to, hr_dtype dtype, int64_t i, int64_t n, vec x)
+{
+    vec_half half;
+    size_t count = i + VEC <= n ? VEC : (size_t)(n - i);
+
+    if (dtype == HR_F32) {
+        if (count == VEC)
+            vec_store((float *)to + i, x);
+        else
+            memcpy((float *)to + i, &x, count * sizeof(float));
+        return;
+    }
+    half = vec_narrow(x);
+    if (count == VEC)
+        memcpy((uint16_t *)to + i, &half, sizeof half);
+    else
+        memcpy((uint16_t *)to + i, &half, count * sizeof(uint16_t));
+}
+
+static inline float vec_sum(vec x)
+{
+    float sum = x[0];
+
+    for (int i = 1; i < VEC; i++)
+        sum += x[i];
+    return sum;
+}
+
+static inline float vec_largest(vec x)
+{
+    float largest = x[0];
+
+    for (int i = 1; i < VEC; i++)
+        largest = x[i] > largest ? x[i] : largest;
+    return largest;
+}
+
+/* exp within 1.1 ulp; 0 below the smallest normal number, infinite above 88.37. With n =
+ * round(x / ln 2) and r = x - n ln 2: 2^n e^r, and e^r by Cephes' polynomial. ln 2 is
+ * split so that n times its first part is exact. */
+static inline vec vec_exp(vec x)
+{
+    const float magic = 0x1.8p23F; /* x + magic - magic rounds x to a whole number */
+    vec low = vec_set(-87.33654F), high = vec_set(88.37626F);
+    vec inside = vec_select(x < low, low, vec_select(x > high, high, x));
+    vec shifted = vec_fma(inside, vec_set(1.44269504F), vec_set(magic));
+    vec n = shifted - magic;
+    vec r = vec_fma(n, vec_set(-0.693359375F), inside);
+    vec p = vec_set(1.9875691500e-4F), scale;
+
+    r = vec_fma(n, vec_set(2.12194440e-4F), r);
+    p = vec_fma(p, r, vec_set(1.3981999507e-3F));
+    p = vec_fma(p, r, vec_set(8.3334519073e-3F));
+    p = vec_fma(p, r, vec_set(4.1665795894e-2F));
+    p = vec_fma(p, r, vec_set(1.6666665459e-1F));
+    p = vec_fma(p, r, vec_set(5.0000001201e-1F));
+    p = vec_fma(p * r, r, r) + 1.0F;
+    scale = (vec)(((vec_int)shifted - (vec_int)vec_set(magic) + 127) << 23);
+    p *= scale;
+    p = vec_select(x < low, (vec){0}, p);
+    return vec_select(x > high, vec_set(INFINITY), p);
+}
+
+/* x / (1 + exp(-x)). */
+static inline vec vec_silu(vec x)
+{
+    return x / (vec_exp(-x) + 1.0F);
+}
+
+/* 0.5 x (1 + tanh(u)) = x / (1 + exp(-2u)), without the cancellation at negative x. */
+static inline vec vec_gelu_tanh(vec x)
+{
+    vec u = vec_fma(x * x * x, vec_set(0.044715F), x) * 0.797884561F;
+
+    return x / (vec_exp(-2.0F * u) + 1.0F);
+}
+
+#endif
