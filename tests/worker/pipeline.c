@@ -1,6 +1,6 @@
-#include "pipeline.h"
+#include "worker/pipeline.h"
 
-#include "device.h"
+#include "support/device.h"
 
 #include <string.h>
 

@@ -3,8 +3,8 @@
 #ifndef HR_TESTS_WORKER_PIPELINE_H
 #define HR_TESTS_WORKER_PIPELINE_H
 
-#include "golden.h"
-#include "test_util.h"
+#include "support/golden.h"
+#include "support/test_util.h"
 #include "worker/worker.h"
 
 /* What a test varies. Zeroed: numerics exact, all threads, noise of torch from the run's

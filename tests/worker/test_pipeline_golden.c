@@ -1,10 +1,10 @@
 /* The whole pipeline against diffusers in fp32: guidance and latents of every step,
  * frames. Runs on each HR_TEST_DEVICE. */
-#include "pipeline.h"
+#include "worker/pipeline.h"
 
 #include "base/memory.h"
-#include "device.h"
 #include "io/safetensors.h"
+#include "support/device.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,11 +1,11 @@
 /* The same job gives the same bits: any number of threads, parts kept or loaded anew,
  * noise from a file or from the seed, this device or the strict one. Runs on each
  * HR_TEST_DEVICE. */
-#include "pipeline.h"
+#include "worker/pipeline.h"
 
 #include "base/memory.h"
-#include "device.h"
 #include "io/safetensors.h"
+#include "support/device.h"
 
 #include <string.h>
 
