@@ -31,9 +31,10 @@ static bool find_path(const hr_json_node *from, const hr_json_node *wanted, char
         return true;
     for (const hr_json_node *x = hr_json_first(from); x != NULL; x = hr_json_next(x)) {
         size_t room = PATH_BYTES - used;
-        int n = hr_json_key(x) != NULL
-                    ? snprintf(path + used, room, "%s.", hr_json_key(x))
-                    : snprintf(path + used, room, "[%zu].", index);
+        int n =
+            hr_json_key(x) == NULL
+                ? snprintf(path + used, room, "[%zu]", index)
+                : snprintf(path + used, room, used > 0 ? ".%s" : "%s", hr_json_key(x));
         index++;
         if (n < 0)
             continue;

@@ -20,11 +20,18 @@ enum {
     MAX_SIDE = 16384,
     IO_BYTES = 1 << 20,
     /* x264's output depends on how many threads it has, so that is a constant, not the
-     * machine's number: docs/performance.md has the figures. */
+     * machine's number. 81 frames of 832 x 480 on two cores: 2.4 s with 1 thread, 1.1 s
+     * with 2, 4 or 8; each thread costs 4 MB. */
     ENCODER_THREADS = 4
 };
 
 static const char encoder_name[] = "libx264";
+
+#if LIBAVFORMAT_VERSION_MAJOR >= 61
+typedef const uint8_t io_byte; /* of a write callback */
+#else
+typedef uint8_t io_byte;
+#endif
 
 struct hr_video_writer {
     hr_out_file *file;
@@ -46,7 +53,7 @@ bool hr_video_can_encode(const char **name)
     return avcodec_find_encoder_by_name(encoder_name) != NULL;
 }
 
-static int write_bytes(void *opaque, uint8_t *data, int n)
+static int write_bytes(void *opaque, io_byte *data, int n)
 {
     hr_video_writer *writer = opaque;
 
