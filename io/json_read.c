@@ -72,8 +72,9 @@ static hr_status wrong(const place *at, const hr_json_node *value, const char *e
     describe(value, found);
     if (at->index != SIZE_MAX)
         snprintf(index, sizeof index, "[%zu]", at->index);
-    return hr_fail(HR_ERR_FORMAT, "%s: %s%s%s: found %s, expected %s",
-                   hr_json_name(at->json), path, at->key, index, found, expected);
+    return hr_fail(HR_ERR_FORMAT, "%s: %s%s%s%s: found %s, expected %s",
+                   hr_json_name(at->json), path, path[0] != '\0' ? "." : "", at->key,
+                   index, found, expected);
 }
 
 static hr_status read_whole(const place *at, const hr_json_node *value, int64_t min,
