@@ -24,7 +24,7 @@ typedef struct hr_run_status {
     int64_t step, steps;   /* denoised, of */
     int64_t frame, frames; /* decoded, of */
     double step_seconds;   /* mean so far; 0: unknown */
-    double eta_seconds;    /* until all is done; negative: unknown */
+    double eta_seconds;    /* until the stage is done; negative: unknown */
     time_t started;
     const char *result; /* path of the film or picture; NULL: none (yet) */
     const char *error;  /* why it failed; NULL: it did not */
