@@ -267,8 +267,9 @@ static hr_status run_call(render_call *call)
     hr_job *job = &call->options.job;
 
     call->is_batch = call->options.prompts_file != NULL || call->options.seeds != NULL;
-    HR_TRY(hr_open_model(job->model != NULL ? job->model : "demo", &call->entry,
-                         &call->model));
+    if (!job->is_set[HR_KEY_MODEL])
+        HR_TRY(hr_job_set(job, "default", "model=" HR_JOB_DEFAULT_MODEL));
+    HR_TRY(hr_open_model(job->model, &call->entry, &call->model));
     HR_TRY(hr_job_merge(job, &call->entry.defaults));
     return render_job(call, job);
 }
