@@ -126,8 +126,7 @@ static hr_status load_all(hr_text_encoder *encoder, const hr_weights *weights,
     size_t bytes;
     void *layers;
 
-    HR_TRY(
-        hr_size_mul((size_t)encoder->config.n_layers, sizeof(encoder_layer), &bytes));
+    HR_TRY(hr_size_mul((size_t)encoder->config.n_layers, sizeof(encoder_layer), &bytes));
     HR_TRY(hr_alloc_or_fail(bytes, "the layers of the text encoder", &layers));
     encoder->layers = layers;
     HR_TRY(hr_weights_load(weights, stream, embeddings_name(weights), encoder->matrix,
@@ -193,8 +192,7 @@ static hr_status make_biases(const hr_text_encoder *encoder, int64_t n, float **
     HR_TRY(hr_alloc_or_fail(bytes, "relative positions", &memory));
     bias = memory;
     for (int64_t r = 0; r < width; r++) {
-        int64_t bucket =
-            hr_relative_bucket(r - (n - 1), c->n_buckets, c->max_distance);
+        int64_t bucket = hr_relative_bucket(r - (n - 1), c->n_buckets, c->max_distance);
 
         for (int64_t l = 0; l < c->n_layers; l++)
             for (int64_t h = 0; h < c->n_heads; h++)
