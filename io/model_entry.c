@@ -63,7 +63,7 @@ static hr_status take_value(void *user, const char *name, const hr_job_value *va
         return take_text(&entry->style_phrase[HR_STYLE_ANIMATED], name, value);
     if (strcmp(name, "trained_frames") == 0)
         return take_trained_frames(entry, name, value);
-    if (is_section(NULL, name))
+    if (strchr(name, '.') == NULL && is_section(NULL, name))
         return hr_job_refuse_value(name, value, "not a mapping");
     if (strncmp(name, defaults_prefix, n) != 0)
         return hr_job_refuse(key_place, "%s: unknown key", name);

@@ -1,0 +1,256 @@
+/* Where a run's files go, what is refused, the lock and the disk. */
+#include "support/test_util.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "io/run_folder.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static bool is_folder(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+static void test_film(void **state)
+{
+    const char *base = hr_test_folder();
+    const char *folder = hr_test_path(base, "a/b/run");
+    const char *with_slash = hr_test_path(base, "a/b/run//");
+    const hr_run_options options = {.folder = with_slash, .previews = true};
+    hr_run_folder run;
+
+    (void)state;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(run.folder, folder);
+    assert_string_equal(run.video, hr_test_path(folder, "video.mp4"));
+    assert_string_equal(hr_run_folder_result(&run), run.video);
+    assert_null(run.picture);
+    assert_null(run.frames_folder);
+    assert_string_equal(run.preview_folder, hr_test_path(folder, "preview"));
+    assert_string_equal(run.job_file, hr_test_path(folder, "job.yaml"));
+    assert_string_equal(run.status_file, hr_test_path(folder, "status.json"));
+    assert_string_equal(run.log_file, hr_test_path(folder, "log/rank-0000.log"));
+    assert_true(is_folder(run.preview_folder));
+    assert_true(is_folder(hr_test_path(folder, "log")));
+    hr_run_folder_close(&run);
+}
+
+static void test_other_results(void **state)
+{
+    const char *folder = hr_test_path(hr_test_folder(), "run");
+    hr_run_options options = {.folder = folder, .is_still = true};
+    hr_run_folder run;
+
+    (void)state;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(hr_run_folder_result(&run), hr_test_path(folder, "picture.png"));
+    assert_null(run.video);
+    assert_null(run.preview_folder);
+    hr_run_folder_close(&run);
+    options.video = HR_JOB_PNG; /* a still is a picture in this case too */
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(hr_run_folder_result(&run), hr_test_path(folder, "picture.png"));
+    hr_run_folder_close(&run);
+    options.is_still = false;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(hr_run_folder_result(&run), hr_test_path(folder, "frames"));
+    assert_true(is_folder(run.frames_folder));
+    hr_run_folder_close(&run);
+    options.video = HR_JOB_NO_VIDEO;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_null(hr_run_folder_result(&run));
+    hr_run_folder_close(&run);
+}
+
+static void test_file(void **state)
+{
+    const char *base = hr_test_folder();
+    const char *film = hr_test_path(base, "x/out.mp4"),
+               *picture = hr_test_path(base, "o.PNG");
+    hr_run_options options = {.file = film};
+    hr_run_folder run;
+
+    (void)state;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(run.folder, hr_test_path(base, "x/out.run"));
+    assert_string_equal(hr_run_folder_result(&run), film);
+    hr_run_folder_close(&run);
+    options.folder = hr_test_path(base, "y/run");
+    options.file = hr_test_path(base, "z/out.mp4");
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(run.folder, options.folder);
+    assert_true(is_folder(hr_test_path(base, "z")));
+    hr_run_folder_close(&run);
+    options = (hr_run_options){.file = picture, .is_still = true};
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_string_equal(run.picture, picture);
+    assert_string_equal(run.folder, hr_test_path(base, "o.run"));
+    hr_run_folder_close(&run);
+}
+
+static void refuses(const hr_run_options *options, hr_status status, const char *message)
+{
+    hr_run_folder run;
+
+    hr_test_fails(status, message, hr_run_folder_open(options, &run));
+    hr_test_no_leaks();
+    hr_test_release_log();
+}
+
+/* Nothing is made for a file that does not fit. */
+static void test_file_refused(void **state)
+{
+    const char *base = hr_test_folder(), *film = hr_test_path(base, "out.mp4");
+    const char *picture = hr_test_path(base, "out.png"),
+               *none = hr_test_path(base, ".mp4");
+    hr_run_options options = {.file = picture};
+
+    (void)state;
+    refuses(&options, HR_ERR_ARG,
+            "out.png: expected a name that ends in .mp4 for a film");
+    options = (hr_run_options){.file = film, .is_still = true};
+    refuses(&options, HR_ERR_ARG,
+            "out.mp4: expected a name that ends in .png for a still");
+    options = (hr_run_options){.file = none};
+    refuses(&options, HR_ERR_ARG, ".mp4: expected a name that ends in .mp4");
+    options = (hr_run_options){.file = film, .video = HR_JOB_PNG};
+    refuses(&options, HR_ERR_ARG,
+            "out.mp4: many pictures (output.video: png) go to a folder");
+    options = (hr_run_options){.file = film, .video = HR_JOB_NO_VIDEO};
+    refuses(&options, HR_ERR_ARG, "out.mp4: nothing to put there, output.video is none");
+    hr_test_write(film, "x", 1);
+    options = (hr_run_options){.file = film};
+    refuses(&options, HR_ERR_ARG, "out.mp4: there is one already; --force replaces it");
+    assert_int_equal(hr_test_count_entries(base), 1);
+}
+
+static void test_existing_result(void **state)
+{
+    static const char *const names[] = {"video.mp4", "picture.png",
+                                        "frames/frame-0002.png"};
+    const char *folder = hr_test_path(hr_test_folder(), "r[u]n");
+    const char *frames = hr_test_path(folder, "frames"), *path = NULL;
+    hr_run_options options = {.folder = folder, .video = HR_JOB_PNG};
+    hr_run_folder run;
+    char message[64];
+
+    (void)state;
+    assert_int_equal(mkdir(folder, 0777), 0);
+    assert_int_equal(mkdir(frames, 0777), 0);
+    for (size_t i = 0; i < 3; i++) {
+        path = hr_test_path(folder, names[i]);
+        hr_test_write(path, "x", 1);
+        snprintf(message, sizeof message, "%s: there is one already; --force replaces it",
+                 names[i]);
+        options.force = false;
+        refuses(&options, HR_ERR_ARG, message);
+        assert_int_equal(access(path, F_OK), 0);
+        options.force = true;
+        hr_test_ok(hr_run_folder_open(&options, &run));
+        hr_run_folder_close(&run);
+        /* old numbered frames go, a film or a picture stays until it is replaced */
+        assert_int_equal(access(path, F_OK), i == 2 ? -1 : 0);
+        unlink(path);
+    }
+}
+
+static void test_not_writable(void **state)
+{
+    const char *base = hr_test_folder(), *file = hr_test_path(base, "file");
+    hr_run_options options = {.folder = hr_test_path(file, "run")};
+
+    (void)state;
+    hr_test_write(file, "x", 1);
+    refuses(&options, HR_ERR_IO, "file: a file is there");
+    options.folder = file;
+    refuses(&options, HR_ERR_IO, "file: a file is there");
+    options.folder = "/proc/run";
+    refuses(&options, HR_ERR_IO, "cannot create folder /proc/run: ");
+    options = (hr_run_options){.folder = hr_test_path(base, "run"),
+                               .file = hr_test_path(file, "x.mp4")};
+    refuses(&options, HR_ERR_IO, "file: a file is there");
+    if (geteuid() == 0)
+        return; /* root may write everywhere */
+    assert_int_equal(mkdir(hr_test_path(base, "closed"), 0500), 0);
+    options = (hr_run_options){.folder = hr_test_path(base, "closed")};
+    refuses(&options, HR_ERR_IO, "closed: Permission denied");
+}
+
+static void test_lock(void **state)
+{
+    const hr_run_options options = {.folder = hr_test_path(hr_test_folder(), "run")};
+    hr_run_folder run;
+
+    (void)state;
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    {
+        hr_run_folder second;
+        hr_test_fails(HR_ERR_ARG, "run: another haloreel renders into this folder",
+                      hr_run_folder_open(&options, &second));
+        hr_test_release_log();
+    }
+    hr_run_folder_close(&run);
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    hr_run_folder_close(&run);
+}
+
+static void test_job_file(void **state)
+{
+    const hr_run_options options = {.folder = hr_test_path(hr_test_folder(), "run")};
+    hr_run_folder run;
+    hr_job job, again;
+
+    (void)state;
+    hr_job_init(&job);
+    hr_job_init(&again);
+    hr_test_ok(hr_job_set(&job, "--set", "prompt=A cat\nruns."));
+    hr_test_ok(hr_job_fill(&job));
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    hr_test_ok(hr_run_folder_save_job(&run, &job));
+    hr_test_ok(hr_job_load(run.job_file, &again));
+    assert_string_equal(again.prompt, "A cat\nruns.");
+    assert_memory_equal(job.is_set, again.is_set, sizeof job.is_set);
+    hr_run_folder_close(&run);
+    hr_job_free(&job);
+    hr_job_free(&again);
+}
+
+static void test_disk(void **state)
+{
+    const char *folder = hr_test_folder();
+    uint64_t bytes = 0;
+
+    (void)state;
+    hr_test_ok(hr_disk_available(folder, &bytes));
+    assert_true(bytes > 0);
+    hr_test_ok(hr_disk_require(folder, 1, "a test"));
+    hr_test_fails(HR_ERR_NOMEM, ": a film needs 18.4 EB of disk, ",
+                  hr_disk_require(folder, UINT64_MAX, "a film"));
+    hr_test_fails(HR_ERR_IO, "No such file",
+                  hr_disk_available(hr_test_path(folder, "none"), &bytes));
+    hr_test_release_log();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_film, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_other_results, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_file, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_file_refused, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_existing_result, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_not_writable, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_lock, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_job_file, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_disk, hr_test_leak_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

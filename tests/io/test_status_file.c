@@ -1,0 +1,139 @@
+/* status.json: its fields, whatever the strings, and never half of it. */
+#include "support/test_util.h"
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "io/json.h"
+#include "io/status_file.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static hr_json *write_and_read(const char *path, const hr_run_status *status)
+{
+    hr_json *json = NULL;
+
+    hr_test_ok(hr_status_file_write(path, status));
+    hr_test_ok(hr_json_open(path, 1 << 16, &json));
+    return json;
+}
+
+static const hr_json_node *field(const hr_json *json, const char *name)
+{
+    return hr_json_get(hr_json_root(json), name);
+}
+
+static double number(const hr_json *json, const char *name)
+{
+    double value = NAN;
+
+    assert_true(hr_json_number(field(json, name), &value));
+    return value;
+}
+
+static void test_all_fields(void **state)
+{
+    const char *path = hr_test_path(hr_test_folder(), "status.json"), *updated;
+    const hr_run_status status = {
+        .state = HR_RUN_FAILED,
+        .stage = "denoise",
+        .step = 3,
+        .steps = 25,
+        .frame = 0,
+        .frames = 21,
+        .step_seconds = 1.25,
+        .eta_seconds = 0,
+        .started = 1767225600,
+        .result = "runs/\"a\"\\\n\x01/\xc3\xa9\xff.mp4",
+        .error = "disk full",
+    };
+    hr_json *json = write_and_read(path, &status);
+    char host[256] = "";
+
+    (void)state;
+    assert_string_equal(hr_json_string(field(json, "state")), "failed");
+    assert_string_equal(hr_json_string(field(json, "stage")), "denoise");
+    assert_true(number(json, "step") == 3 && number(json, "steps") == 25);
+    assert_true(number(json, "frame") == 0 && number(json, "frames") == 21);
+    assert_true(number(json, "step_seconds") == 1.25 && number(json, "eta_seconds") == 0);
+    assert_string_equal(hr_json_string(field(json, "started")), "2026-01-01T00:00:00Z");
+    updated = hr_json_string(field(json, "updated"));
+    assert_true(strlen(updated) == 20 && strcmp(updated, "2025") > 0);
+    assert_string_equal(hr_json_string(field(json, "result")),
+                        "runs/\"a\"\\\n\x01/\xc3\xa9\xef\xbf\xbd.mp4");
+    assert_string_equal(hr_json_string(field(json, "error")), "disk full");
+    assert_int_equal(gethostname(host, sizeof host), 0);
+    assert_string_equal(hr_json_string(field(json, "host")), host);
+    assert_true(number(json, "pid") == (double)getpid());
+    assert_int_equal(hr_json_size(hr_json_root(json)), 14);
+    hr_json_close(json);
+}
+
+static void test_unknown_is_null(void **state)
+{
+    const char *folder = hr_test_folder(), *path = hr_test_path(folder, "status.json");
+    hr_run_status status = {.eta_seconds = -1};
+    hr_json *json = write_and_read(path, &status);
+
+    (void)state;
+    assert_string_equal(hr_json_string(field(json, "state")), "running");
+    assert_null(field(json, "stage"));
+    assert_null(field(json, "step_seconds"));
+    assert_null(field(json, "eta_seconds"));
+    assert_null(field(json, "result"));
+    assert_null(field(json, "error"));
+    hr_json_close(json);
+    status.step_seconds = INFINITY; /* JSON has no word for these */
+    status.eta_seconds = NAN;
+    json = write_and_read(path, &status);
+    assert_null(field(json, "step_seconds"));
+    assert_null(field(json, "eta_seconds"));
+    hr_json_close(json);
+    assert_int_equal(hr_test_count_entries(folder), 1); /* replaced, no part left */
+}
+
+static void test_cannot_write(void **state)
+{
+    const hr_run_status status = {0};
+
+    (void)state;
+    hr_test_fails(HR_ERR_IO, "status.json: No such file",
+                  hr_status_file_write(hr_test_path(hr_test_folder(), "none/status.json"),
+                                       &status));
+    hr_test_release_log();
+}
+
+/* docs/run-folder.md names every field that is written. */
+static void test_documented(void **state)
+{
+    const hr_run_status status = {0};
+    hr_json *json =
+        write_and_read(hr_test_path(hr_test_folder(), "status.json"), &status);
+    size_t n_bytes;
+    char *page = hr_test_read(HR_SOURCE_DIR "/docs/run-folder.md", &n_bytes);
+    hr_text quoted = {0};
+
+    (void)state;
+    for (const hr_json_node *x = hr_json_first(hr_json_root(json)); x != NULL;
+         x = hr_json_next(x)) {
+        hr_test_ok(hr_text_printf(&quoted, "`%s`", hr_json_key(x)));
+        if (strstr(page, quoted.s) == NULL)
+            fail_msg("docs/run-folder.md: %s is missing", quoted.s);
+        hr_text_free(&quoted);
+    }
+    hr_free(page);
+    hr_json_close(json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(test_all_fields, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_unknown_is_null, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_cannot_write, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_documented, hr_test_leak_teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
