@@ -4,9 +4,10 @@
 
 #include "base/text.h"
 
-/* Appends the cleaned prompt to *out: the simple fixes of ftfy (docs/model.md says which),
- * HTML-unescape twice (Python's html.unescape), every run of Unicode white space to one blank,
- * strip. The input must be valid UTF-8: else HR_ERR_ARG, logged with the offset. */
+/* Appends the cleaned prompt to *out: the simple fixes of ftfy (docs/model.md says
+ * which), HTML-unescape twice (Python's html.unescape), every run of Unicode white space
+ * to one blank, strip. The input must be valid UTF-8: else HR_ERR_ARG, logged with the
+ * offset. */
 hr_status hr_prompt_clean(const char *prompt, hr_text *out);
 
 /* The same without ftfy's fixes (diffusers where ftfy is not installed). */

@@ -1,5 +1,6 @@
 /* UMT5 encoder. Local.
- * Source: transformers 5.23 models/umt5/modeling_umt5.py; wan-spec section 2 (docs/model.md). */
+ * Source: transformers 5.23 models/umt5/modeling_umt5.py; wan-spec section 2
+ * (docs/model.md). */
 #ifndef HR_MODEL_TEXT_ENCODER_H
 #define HR_MODEL_TEXT_ENCODER_H
 
@@ -19,8 +20,8 @@ hr_status hr_text_encoder_open(const hr_text_config *config, const hr_weights *w
                                hr_text_encoder **out);
 void hr_text_encoder_close(hr_text_encoder *encoder);
 
-/* Encodes the n valid ids (end of sequence included): out is F32 [n, d_model], made by the
- * caller. Activations come from the arena. Trace names: "block0_attn", "block0". */
+/* Encodes the n valid ids (end of sequence included): out is F32 [n, d_model], made by
+ * the caller. Activations come from the arena. Trace names: "block0_attn", "block0". */
 hr_status hr_text_encoder_run(const hr_text_encoder *encoder, hr_stream *stream,
                               hr_arena *arena, const int32_t *ids, const hr_tensor *out,
                               const hr_trace *trace);
