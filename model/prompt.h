@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-/* Appends the cleaned prompt to *out: the simple fixes of ftfy (docs/model.md says
+/* Appends the cleaned prompt to *out: the simple fixes of ftfy (docs/text.md says
  * which), HTML-unescape twice (Python's html.unescape), every run of Unicode white space
  * to one blank, strip. The input must be valid UTF-8: else HR_ERR_ARG, logged with the
  * offset. */

@@ -1,4 +1,4 @@
-/* The fixes of ftfy that change ordinary prompts (docs/model-text.md). Local, pure. */
+/* The fixes of ftfy that change ordinary prompts (docs/text.md). Local, pure. */
 #ifndef HR_MODEL_PROMPT_FIXES_H
 #define HR_MODEL_PROMPT_FIXES_H
 

@@ -1,6 +1,6 @@
 /* UMT5 encoder. Local.
  * Source: transformers 5.23 models/umt5/modeling_umt5.py; wan-spec section 2
- * (docs/model.md). */
+ * (docs/text.md). */
 #ifndef HR_MODEL_TEXT_ENCODER_H
 #define HR_MODEL_TEXT_ENCODER_H
 

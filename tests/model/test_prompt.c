@@ -66,7 +66,7 @@ static const struct {
 };
 
 /* Rows of tokenizer_cases.json whose text was decoded with the wrong character set: ftfy
- * guesses the right one, we do not (docs/model-text.md). */
+ * guesses the right one, we do not (docs/text.md). */
 static const size_t mojibake_rows[] = {60};
 
 static int is_mojibake_row(size_t row)
