@@ -4,7 +4,7 @@
  * Every failure is one logged line "FILE: KEY.PATH: found X, expected Y" and
  * HR_ERR_FORMAT (a missing file: HR_ERR_IO); text that is not JSON at all is
  * "FILE:LINE:COLUMN: cause". A number that must be whole and is not, or does not fit, is
- * a failure; so is one beyond 2^53, which a double does not hold exactly. */
+ * a failure; so is one from 2^53 on, which a double need not hold exactly. */
 #ifndef HR_IO_JSON_H
 #define HR_IO_JSON_H
 
@@ -14,9 +14,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct hr_json hr_json; /* a whole document, owner of all its nodes */
-typedef struct hr_json_node
-    hr_json_node; /* borrowed from its document; NULL is "absent" */
+/* A whole document, owner of all its nodes. */
+typedef struct hr_json hr_json;
+/* Borrowed from its document; NULL is "absent". */
+typedef struct hr_json_node hr_json_node;
 
 /* Reads a file of at most max_bytes; the top must be an object. Refuses invalid UTF-8,
  * duplicate keys and nesting deeper than 64. Caller closes (NULL is fine). */

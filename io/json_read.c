@@ -9,8 +9,9 @@
 
 enum { FOUND_BYTES = 80, PATH_BYTES = 400 };
 
-/* Above 2^53 not every whole number is a double, which is all that cJSON keeps of it. */
-static const double largest_whole = 9007199254740992.0;
+/* From 2^53 on a whole number may be the rounding of another: cJSON keeps a double of it.
+ */
+static const double first_inexact = 9007199254740992.0;
 
 /* Where a value is, for messages: member `key` of `object`, or element `index` of it. */
 typedef struct place {
@@ -86,8 +87,8 @@ static hr_status read_whole(const place *at, const hr_json_node *value, int64_t 
 
     if (!hr_json_number(value, &number) || number != trunc(number))
         return wrong(at, value, "a whole number");
-    if (fabs(number) > largest_whole)
-        return wrong(at, value, "a whole number of at most 2^53");
+    if (fabs(number) >= first_inexact)
+        return wrong(at, value, "a whole number below 2^53");
     whole = (int64_t)number;
     if (whole < min || whole > max) {
         snprintf(range, sizeof range, "%lld..%lld", (long long)min, (long long)max);

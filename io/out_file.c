@@ -35,6 +35,8 @@ static hr_status set_names(hr_out_file *file, const char *path)
     hr_text part = {0};
     hr_status status;
 
+    if (*name == '\0')
+        return hr_fail(HR_ERR_IO, "cannot write \"%s\": it names no file", path);
     file->path = hr_strdup(path);
     if (slash == NULL)
         file->folder = hr_strdup(".");
