@@ -84,17 +84,28 @@ static hr_status dry_copy(hr_stream *stream, void *dst, const void *src, size_t 
     return HR_OK;
 }
 
-/* What the cpu backend keeps: fp32 values where it cannot multiply bf16. */
-static size_t packed_bytes(const hr_device *device, const hr_tensor *weight)
+static size_t round_up(int64_t n, int64_t step)
 {
-    bool narrow = weight->dtype == HR_BF16 && device->has_bf16;
+    return (size_t)((n + step - 1) / step * step);
+}
 
-    return (size_t)hr_tensor_count(weight) * hr_dtype_size(narrow ? HR_BF16 : HR_F32);
+/* What the cpu backend keeps: blocks of whole vectors of channels, as fp32 where it
+ * cannot multiply bf16. */
+static size_t packed_bytes(const hr_device *device, const hr_packed *packed)
+{
+    bool narrow = packed->dtype == HR_BF16 && device->has_bf16;
+    int64_t block = device->isa == HR_ISA_AVX512 ? 16 : 8;
+    size_t n = round_up(packed->dim[0], block) * round_up(packed->dim[1], block);
+
+    for (int i = 2; i < packed->n_dims; i++)
+        n *= (size_t)packed->dim[i];
+    return n * hr_dtype_size(narrow ? HR_BF16 : HR_F32);
 }
 
 static hr_status dry_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
-    packed->bytes = packed_bytes(stream->device, weight);
+    (void)weight;
+    packed->bytes = packed_bytes(stream->device, packed);
     hr_device_count_bytes(packed->device, (int64_t)packed->bytes);
     return HR_OK;
 }
