@@ -6,6 +6,8 @@
 #ifndef HR_TESTS_GOLDEN_H
 #define HR_TESTS_GOLDEN_H
 
+#include "support/test_util.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -58,19 +60,21 @@ bool hr_golden_has(const hr_golden *golden, const char *name);
 /* Asserts max|got - reference| <= atol of case.json over the n elements of the tensor.
  * Prints relative L2 error, worst index, got, want and atol when it fails. */
 #define hr_golden_check(golden, name, got, n)                                            \
-    hr_golden_check_within(golden, name, got, n, -1.0, __FILE__, __LINE__)
+    hr_golden_check_atol(golden, name, got, n, -1.0)
 /* The same with another tolerance, which needs a reason where it is given; 0: exact. */
 #define hr_golden_check_atol(golden, name, got, n, atol)                                 \
-    hr_golden_check_within(golden, name, got, n, atol, __FILE__, __LINE__)
-void hr_golden_check_within(hr_golden *golden, const char *name, const float *got,
-                            size_t n, double atol, const char *file, int line);
+    (hr_golden_agrees(golden, name, got, n, atol) ? (void)0 : _fail(__FILE__, __LINE__))
+/* The same for references that are not in a case file; `file` and `line` are shown. */
+#define hr_golden_compare(what, got, want, n, atol, file, line)                          \
+    (hr_golden_is_near(what, got, want, n, atol) ? (void)0 : _fail(file, line))
 
-/* Largest difference / atol of all checks so far in this program, for figures in reports.
- */
+/* The largest difference / atol of all checks so far in this program, for reports. */
 double hr_golden_worst_ratio(void);
 
-/* The comparison behind, for references that are not in a case file. */
-void hr_golden_compare(const char *what, const float *got, const float *want, size_t n,
-                       double atol, const char *file, int line);
+/* Behind the macros. */
+bool hr_golden_agrees(hr_golden *golden, const char *name, const float *got, size_t n,
+                      double atol);
+bool hr_golden_is_near(const char *what, const float *got, const float *want, size_t n,
+                       double atol);
 
 #endif
