@@ -305,12 +305,18 @@ static void run_case(const op_kind *kind, const void *args_given, const hr_tenso
     double *want;
     const hr_tensor *out;
     char what[64];
+    hr_tensor kernel = {0}; /* always with a time step */
 
     memcpy(&args, args_given, kind->args_bytes);
     out = &args.tensors[kind->result];
     want = hr_alloc((size_t)hr_tensor_count(out) * sizeof *want);
     assert_non_null(want);
-    kind->reference(args_given, weight, want);
+    if (weight != NULL)
+        kernel = *weight;
+    if (weight != NULL && weight->n_dims == 4)
+        kernel = hr_tensor_reshape(weight, HR_DIMS(weight->dim[0], weight->dim[1], 1,
+                                                   weight->dim[2], weight->dim[3]));
+    kind->reference(args_given, &kernel, want);
     for (int64_t shift = 0; shift < 2; shift++) {
         first = run_once(kind, &args, weight, 1, shift);
         compare(kind, &args, first, want);
