@@ -54,9 +54,10 @@ void hr_test_check_failure(hr_status expected, const char *part, hr_status got,
         }                                                                                \
     } while (0)
 
-/* Asserts that nothing of base/memory.h is alive. Also usable as a teardown of a test. */
+/* Asserts that nothing of base/memory.h is alive. */
 #define hr_test_no_leaks() hr_test_check_leaks(__FILE__, __LINE__)
 void hr_test_check_leaks(const char *file, int line);
+/* The same as a teardown, for the blocks of that test. */
 int hr_test_leak_teardown(void **state);
 
 #endif
