@@ -1,8 +1,6 @@
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
 
-#include <omp.h>
-
 /* Heads are done in groups, so that their packed keys and values take no more than this.
  */
 static const int64_t pack_bytes_wanted = 32 << 20;
@@ -13,6 +11,7 @@ typedef struct attention_plan {
     int64_t key_blocks, query_blocks;
     int64_t key_floats, value_floats; /* per head */
     int64_t group;                    /* heads at a time */
+    int64_t first;                    /* head of the group at work */
     int threads;
     float *packed; /* [group] keys and values */
     float *work;   /* [threads] */
@@ -58,29 +57,30 @@ static hr_cpu_attention_head head_of(const attention_plan *plan, int64_t first, 
                                    .values = packed + plan->key_floats};
 }
 
-static void run_group(const attention_plan *plan, int64_t first, int64_t heads)
+static hr_status pack_block(void *user, int64_t i, int thread)
 {
-    int64_t packs = heads * plan->key_blocks, blocks = heads * plan->query_blocks;
+    const attention_plan *plan = user;
+    hr_cpu_attention_head head = head_of(plan, plan->first, i / plan->key_blocks);
 
-    omp_set_num_threads(1);
-#pragma omp parallel num_threads(plan->threads)
-    {
-        float *work = plan->work + omp_get_thread_num() * plan->work_floats;
+    (void)thread;
+    plan->kernels->attention_pack(&head, i % plan->key_blocks);
+    return HR_OK;
+}
 
-#pragma omp for schedule(static)
-        for (int64_t i = 0; i < packs; i++) {
-            hr_cpu_attention_head head = head_of(plan, first, i / plan->key_blocks);
+static hr_status attend_block(void *user, int64_t i, int thread)
+{
+    const attention_plan *plan = user;
+    hr_cpu_attention_head head = head_of(plan, plan->first, i / plan->query_blocks);
 
-            plan->kernels->attention_pack(&head, i % plan->key_blocks);
-        }
-#pragma omp for schedule(dynamic)
-        for (int64_t i = 0; i < blocks; i++) {
-            hr_cpu_attention_head head = head_of(plan, first, i / plan->query_blocks);
+    plan->kernels->attention(&head, i % plan->query_blocks * HR_CPU_ATTENTION_QUERIES,
+                             plan->work + thread * plan->work_floats);
+    return HR_OK;
+}
 
-            plan->kernels->attention(
-                &head, i % plan->query_blocks * HR_CPU_ATTENTION_QUERIES, work);
-        }
-    }
+static hr_status run_group(hr_pool *pool, attention_plan *plan, int64_t heads)
+{
+    HR_TRY(hr_pool_run(pool, pack_block, plan, heads * plan->key_blocks));
+    return hr_pool_run(pool, attend_block, plan, heads * plan->query_blocks);
 }
 
 hr_status hr_cpu_op_attention(hr_stream *stream, const hr_attention_args *args)
@@ -96,7 +96,9 @@ hr_status hr_cpu_op_attention(hr_stream *stream, const hr_attention_args *args)
     HR_TRY(hr_cpu_scratch(stream, bytes, &scratch));
     plan.packed = scratch;
     plan.work = plan.packed + packed_floats;
-    for (int64_t head = 0; head < heads; head += plan.group)
-        run_group(&plan, head, heads - head < plan.group ? heads - head : plan.group);
+    for (plan.first = 0; plan.first < heads; plan.first += plan.group)
+        HR_TRY(
+            run_group(hr_cpu_of(stream)->pool, &plan,
+                      heads - plan.first < plan.group ? heads - plan.first : plan.group));
     return HR_OK;
 }

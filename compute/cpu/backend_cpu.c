@@ -46,7 +46,10 @@ static hr_status cpu_open(hr_device *device, const hr_device_options *options)
     device->has_bf16 = hr_isa_has_bf16(device->isa);
     cpu->kernels = hr_cpu_kernels_of(device->isa);
     status = hr_onednn_create(device->isa, device->threads, &cpu->onednn);
+    if (status == HR_OK)
+        status = hr_pool_create(device->threads, &cpu->pool);
     if (status != HR_OK) {
+        hr_onednn_destroy(cpu->onednn);
         hr_free(cpu);
         return status;
     }
@@ -60,6 +63,7 @@ static void cpu_close(hr_device *device)
 {
     hr_cpu *cpu = device->state;
 
+    hr_pool_destroy(cpu->pool);
     hr_onednn_destroy(cpu->onednn);
     hr_free(cpu);
 }

@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
 
-#include <omp.h>
-
 enum {
     BAND_BYTES = 256 * 1024, /* of out: half of a usual L2 */
     BANDS_WANTED = 16        /* enough for four threads to end at about the same time */
@@ -81,8 +79,11 @@ static hr_status init_band(const conv_plan *plan, int64_t i)
                                : HR_OK;
 }
 
-static hr_status run_band(const conv_plan *plan, int64_t frame, const band *b, int thread)
+static hr_status run_band(void *user, int64_t i, int thread)
 {
+    const conv_plan *plan = user;
+    const band *b = &plan->bands[i % plan->n_bands];
+    int64_t frame = i / plan->n_bands;
     const int64_t *x = plan->args->x.dim, *out = plan->args->out.dim;
     hr_onednn_run_args run = {.bias = plan->args->bias.data,
                               .out = (float *)plan->args->out.data +
@@ -103,20 +104,11 @@ hr_status hr_cpu_op_conv(hr_stream *stream, const hr_conv_args *args)
 {
     conv_plan plan = plan_conv(stream, args);
     int64_t n = args->out.dim[0] * plan.n_bands;
-    int threads = stream->device->threads, worst = HR_OK;
     void *bands;
 
     HR_TRY(hr_cpu_scratch(stream, (size_t)plan.n_bands * sizeof(band), &bands));
     plan.bands = bands;
     for (int64_t i = 0; i < plan.n_bands; i++)
         HR_TRY(init_band(&plan, i));
-    omp_set_num_threads(1);
-#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(max : worst)
-    for (int64_t i = 0; i < n; i++) {
-        hr_status status = run_band(&plan, i / plan.n_bands,
-                                    &plan.bands[i % plan.n_bands], omp_get_thread_num());
-
-        worst = (int)status > worst ? (int)status : worst;
-    }
-    return (hr_status)worst;
+    return hr_pool_run(hr_cpu_of(stream)->pool, run_band, &plan, n);
 }

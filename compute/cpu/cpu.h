@@ -5,11 +5,13 @@
 #include "compute/backend.h"
 #include "compute/cpu/kernels.h"
 #include "compute/cpu/onednn.h"
+#include "compute/cpu/pool.h"
 
 /* The state of a cpu device. */
 typedef struct hr_cpu {
     const hr_cpu_kernels *kernels;
     hr_onednn *onednn;
+    hr_pool *pool;
 } hr_cpu;
 
 static inline hr_cpu *hr_cpu_of(const hr_stream *stream)

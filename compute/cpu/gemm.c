@@ -3,12 +3,11 @@
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
 
-#include <omp.h>
-
 enum {
     MAX_ROWS = 128, /* of a tile */
     MIN_ROWS = 16,
-    TILES_WANTED = 16 /* enough for four threads to end at about the same time */
+    TILES_WANTED = 16, /* enough for four threads to end at about the same time */
+    SHARES = 4         /* per thread: one that is held up does less */
 };
 
 typedef struct gemm_plan {
@@ -20,6 +19,7 @@ typedef struct gemm_plan {
     bool widen;          /* bf16 rows to fp32 first */
     int64_t work_floats; /* per thread: the tile of the product, then widened rows */
     float *work;
+    int64_t tiles, shares; /* of both kinds, and into how many parts they are cut */
     const hr_onednn_conv *conv[2][2]; /* [last row tile][last piece] */
 } gemm_plan;
 
@@ -134,23 +134,25 @@ static hr_status run_tiles(const gemm_plan *plan, int64_t first, int64_t last, i
     return HR_OK;
 }
 
+static hr_status run_share(void *user, int64_t i, int thread)
+{
+    const gemm_plan *plan = user;
+
+    return run_tiles(plan, plan->tiles * i / plan->shares,
+                     plan->tiles * (i + 1) / plan->shares, thread);
+}
+
 hr_status hr_cpu_op_linear(hr_stream *stream, const hr_linear_args *args)
 {
     gemm_plan plan = plan_gemm(stream, args);
-    int threads = stream->device->threads, worst = HR_OK;
-    int64_t tiles = plan.row_tiles * plan.packed->n;
+    int threads = stream->device->threads;
     void *work;
 
     HR_TRY(get_primitives(&plan));
     HR_TRY(hr_cpu_scratch(stream, (size_t)(threads * plan.work_floats) * sizeof(float),
                           &work));
     plan.work = work;
-    omp_set_num_threads(1);
-#pragma omp parallel num_threads(threads) reduction(max : worst)
-    {
-        int64_t n = omp_get_num_threads(), i = omp_get_thread_num();
-
-        worst = (int)run_tiles(&plan, tiles * i / n, tiles * (i + 1) / n, (int)i);
-    }
-    return (hr_status)worst;
+    plan.tiles = plan.row_tiles * plan.packed->n;
+    plan.shares = plan.tiles < SHARES * threads ? plan.tiles : SHARES * threads;
+    return hr_pool_run(hr_cpu_of(stream)->pool, run_share, &plan, plan.shares);
 }
