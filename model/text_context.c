@@ -84,8 +84,8 @@ static hr_status project_text(const hr_transformer *transformer, hr_stream *stre
 }
 
 static hr_status fill_context(hr_text_context *context, const hr_transformer *transformer,
-                              hr_stream *stream, hr_arena *arena, const hr_tensor *embeds,
-                              const hr_trace *trace)
+                              hr_stream *stream, hr_arena *arena,
+                              const hr_text_rows *rows)
 {
     int64_t n_rows = context->k[0].dim[0];
     hr_tensor text;
@@ -93,8 +93,8 @@ static hr_status fill_context(hr_text_context *context, const hr_transformer *tr
     HR_TRY(hr_arena_tensor(arena, transformer->matrix,
                            HR_DIMS(n_rows, hr_transformer_width(&transformer->config)),
                            &text));
-    HR_TRY(project_text(transformer, stream, arena, embeds, &text));
-    HR_TRY(hr_trace_tensor(trace, stream, "text_proj", &text));
+    HR_TRY(project_text(transformer, stream, arena, &rows->embeds, &text));
+    HR_TRY(hr_trace_tensor(rows->trace, stream, "text_proj", &text));
     for (int64_t i = 0; i < context->n_layers; i++)
         HR_TRY(hr_block_text_keys(&transformer->blocks[i], stream, arena, &text,
                                   &context->k[i], &context->v[i]));
@@ -102,26 +102,25 @@ static hr_status fill_context(hr_text_context *context, const hr_transformer *tr
 }
 
 hr_status hr_text_context_create(const hr_transformer *transformer, hr_stream *stream,
-                                 hr_arena *arena, const hr_tensor *embeds,
-                                 int64_t text_length, const hr_trace *trace,
+                                 hr_arena *arena, const hr_text_rows *rows,
                                  hr_text_context **out)
 {
     hr_arena_mark mark = hr_arena_get_mark(arena);
-    int64_t n = embeds->dim[0], n_pad = text_length - n, n_rows = n + (n_pad > 0 ? 1 : 0);
+    int64_t n = rows->embeds.dim[0], n_pad = rows->text_length - n;
+    int64_t n_rows = n + (n_pad > 0 ? 1 : 0);
     hr_text_context *context;
     void *memory;
     hr_status status;
 
-    if (embeds->n_dims != 2 || n_pad < 0)
+    if (rows->embeds.n_dims != 2 || n_pad < 0)
         return hr_fail(HR_ERR_INTERNAL,
                        "text context: found %lld rows, expected 1 to %lld", (long long)n,
-                       (long long)text_length);
+                       (long long)rows->text_length);
     HR_TRY(hr_alloc_or_fail(sizeof *context, "text keys", &memory));
     context = memory;
     HR_TRY_GOTO(make_room(context, transformer, stream, n_rows), cleanup);
     HR_TRY_GOTO(make_key_bias(context, stream, n_rows, n_pad), cleanup);
-    HR_TRY_GOTO(fill_context(context, transformer, stream, arena, embeds, trace),
-                cleanup);
+    HR_TRY_GOTO(fill_context(context, transformer, stream, arena, rows), cleanup);
 cleanup:
     hr_arena_rewind(arena, mark);
     if (status == HR_OK) {

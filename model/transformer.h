@@ -19,12 +19,15 @@ void hr_transformer_close(hr_transformer *transformer);
 
 /* Text keys and values of every layer, computed once per prompt and expert. The
  * text_length - n zero-padded rows are one key with log(text_length - n) added to its
- * score. embeds: F32 [n, text_dim], 1 <= n <= text_length. Caller closes (NULL is fine).
- */
+ * score. Caller destroys (NULL is fine) when no work uses it. */
 typedef struct hr_text_context hr_text_context;
+typedef struct hr_text_rows {
+    hr_tensor embeds;      /* F32 [n, text_dim], 1 <= n <= text_length */
+    int64_t text_length;   /* rows that the model is to see */
+    const hr_trace *trace; /* optional: text_proj */
+} hr_text_rows;
 hr_status hr_text_context_create(const hr_transformer *transformer, hr_stream *stream,
-                                 hr_arena *arena, const hr_tensor *embeds,
-                                 int64_t text_length, const hr_trace *trace,
+                                 hr_arena *arena, const hr_text_rows *rows,
                                  hr_text_context **out);
 void hr_text_context_destroy(hr_text_context *context);
 

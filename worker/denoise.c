@@ -46,15 +46,15 @@ static hr_status make_context(denoise *d, int branch)
     int64_t text_length = d->render->job->text_length;
     const hr_embeds *embeds = hr_text_find(w, text, text_length);
     hr_arena_mark mark = hr_arena_get_mark(w->arena);
-    hr_tensor rows;
+    hr_text_rows rows = {.text_length = text_length, .trace = d->render->trace};
     hr_status status;
 
-    HR_TRY_GOTO(
-        hr_arena_tensor(w->arena, HR_F32, HR_DIMS(embeds->n, embeds->width), &rows),
-        rewind);
-    HR_TRY_GOTO(hr_copy_to_device(w->stream, &rows, embeds->data), rewind);
+    HR_TRY_GOTO(hr_arena_tensor(w->arena, HR_F32, HR_DIMS(embeds->n, embeds->width),
+                                &rows.embeds),
+                rewind);
+    HR_TRY_GOTO(hr_copy_to_device(w->stream, &rows.embeds, embeds->data), rewind);
     status = hr_text_context_create(d->transformer, w->stream, w->arena, &rows,
-                                    text_length, d->render->trace, &d->context[branch]);
+                                    &d->context[branch]);
 rewind:
     hr_arena_rewind(w->arena, mark);
     return status;

@@ -176,14 +176,15 @@ static const hr_golden_tensor *find_embeds(fixture *f, const hr_golden_run *run,
 static hr_text_context *make_context(fixture *f, int expert, const hr_golden_tensor *g,
                                      int64_t text_length, const hr_trace *trace)
 {
-    hr_tensor embeds =
-        hr_test_upload(f->on.stream, HR_F32, HR_DIMS(g->dim[1], g->dim[2]), g->f32);
+    hr_text_rows rows = {.text_length = text_length, .trace = trace};
     hr_text_context *context;
 
+    rows.embeds =
+        hr_test_upload(f->on.stream, HR_F32, HR_DIMS(g->dim[1], g->dim[2]), g->f32);
     hr_test_ok(hr_text_context_create(f->transformer[expert], f->on.stream, f->arena,
-                                      &embeds, text_length, trace, &context));
+                                      &rows, &context));
     hr_test_ok(hr_stream_sync(f->on.stream));
-    hr_tensor_free(&embeds);
+    hr_tensor_free(&rows.embeds);
     return context;
 }
 
