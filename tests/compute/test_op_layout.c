@@ -7,7 +7,8 @@ static const hr_dtype dtypes[2] = {HR_F32, HR_BF16};
 
 static void gather_rows(void **state)
 {
-    static const int64_t list[][3] = {{1, 1, 1}, {7, 3, 5}, {100, 17, 24}, {33, 513, 31}};
+    static const int64_t list[][3] = {
+        {1, 1, 1}, {7, 3, 5}, {100, 17, 24}, {33, 1513, 31}};
 
     (void)state;
     for (int i = 0; i < 16; i++) {
@@ -26,8 +27,9 @@ static void patches(void **state)
     static const struct {
         int64_t f, c, h, w, patch[3];
     } list[] = {
-        {1, 1, 1, 1, {1, 1, 1}}, {1, 16, 4, 6, {1, 2, 2}}, {5, 16, 10, 8, {1, 2, 2}},
-        {3, 7, 6, 9, {1, 2, 3}}, {4, 3, 5, 4, {2, 1, 2}},  {21, 5, 2, 2, {1, 2, 2}},
+        {1, 1, 1, 1, {1, 1, 1}},    {1, 16, 4, 6, {1, 2, 2}}, {5, 16, 10, 8, {1, 2, 2}},
+        {3, 7, 6, 9, {1, 2, 3}},    {4, 3, 5, 4, {2, 1, 2}},  {21, 5, 2, 2, {1, 2, 2}},
+        {3, 16, 20, 36, {1, 2, 2}},
     };
 
     (void)state;
@@ -49,7 +51,8 @@ static void patches(void **state)
 
 static void denormalize(void **state)
 {
-    static const int64_t list[][3] = {{1, 1, 1}, {16, 5, 7}, {48, 10, 9}, {5, 33, 2}};
+    static const int64_t list[][3] = {
+        {1, 1, 1}, {16, 5, 7}, {48, 10, 9}, {5, 33, 2}, {16, 40, 44}};
 
     (void)state;
     for (size_t i = 0; i < sizeof list / sizeof list[0]; i++) {
@@ -68,8 +71,8 @@ static void denormalize(void **state)
     }
 }
 
-static const int64_t pictures[][4] = {
-    {1, 1, 1, 2}, {2, 3, 5, 6}, {1, 7, 4, 24}, {3, 2, 2, 34}, {2, 5, 31, 8}};
+static const int64_t pictures[][4] = {{1, 1, 1, 2},  {2, 3, 5, 6},  {1, 7, 4, 24},
+                                      {3, 2, 2, 34}, {2, 5, 31, 8}, {2, 33, 31, 24}};
 enum { N_PICTURES = sizeof pictures / sizeof pictures[0] };
 
 static void upsample_and_split(void **state)
@@ -100,7 +103,7 @@ static void add_duplicated(void **state)
     (void)state;
     for (size_t i = 0; i < 2 * sizeof list / sizeof list[0]; i++) {
         const int *s = list[i / 2];
-        int64_t t = i % 2 == 0 ? 1 : 3, h = 3, w = 5;
+        int64_t t = i % 2 == 0 ? 1 : 3, h = i % 2 == 0 ? 3 : 17, w = 15;
         int64_t frames = t * s[2] - s[3];
 
         hr_case_run(add_duplicated,
@@ -117,11 +120,11 @@ static void to_rgb(void **state)
     (void)state;
     for (int patch = 1; patch <= 4; patch++) {
         int64_t p = patch;
-        hr_tensor x = hr_case_random(HR_F32, HR_DIMS(2, 5, 7, 3 * p * p));
+        hr_tensor x = hr_case_random(HR_F32, HR_DIMS(2, 35, 57, 3 * p * p));
 
         hr_case_scale(&x, 0.8F); /* some beyond -1 and 1 */
         hr_case_run(to_rgb, {.x = x,
-                             .out = hr_case_empty(HR_F32, HR_DIMS(2, 5 * p, 7 * p, 3)),
+                             .out = hr_case_empty(HR_F32, HR_DIMS(2, 35 * p, 57 * p, 3)),
                              .patch = patch});
         hr_case_clear(NULL);
     }

@@ -7,8 +7,8 @@ static const hr_dtype dtypes[2] = {HR_F32, HR_BF16};
 
 /* rows, width: one, odd, prime, around vectors of 8 and 16, more than one piece per
  * thread. */
-static const int64_t list[][2] = {{1, 1},  {1, 7},   {3, 8},   {5, 15},   {2, 16},
-                                  {7, 17}, {13, 31}, {64, 33}, {311, 40}, {2, 5003}};
+static const int64_t list[][2] = {{1, 1},  {1, 7},   {3, 8},   {5, 15},    {2, 16},
+                                  {7, 17}, {13, 31}, {64, 33}, {1401, 40}, {3, 9001}};
 enum { N_SHAPES = sizeof list / sizeof list[0] };
 
 static void gated_add(void **state)
