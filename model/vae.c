@@ -234,23 +234,15 @@ static hr_status run_entry(const hr_vae_decoder *d, const hr_vae_pass *pass,
     return hr_trace_tensor(trace, pass->stream, "conv_in", x);
 }
 
-static hr_status run_stages(const hr_vae_decoder *d, const hr_vae_pass *pass,
-                            const hr_trace *trace, hr_tensor *x)
+static hr_status run_mid(const hr_vae_decoder *d, const hr_vae_pass *pass,
+                         const hr_trace *trace, hr_tensor *x)
 {
     const hr_vae *vae = d->vae;
 
     HR_TRY(hr_vae_resnet_run(pass, &vae->mid_first, x));
     HR_TRY(hr_vae_attention_run(pass, &vae->mid_attention, x));
     HR_TRY(hr_vae_resnet_run(pass, &vae->mid_last, x));
-    HR_TRY(hr_trace_tensor(trace, pass->stream, "mid", x));
-    for (int64_t i = 0; i < vae->config.n_stages; i++) {
-        char name[MAX_NAME];
-
-        snprintf(name, sizeof name, "up%" PRId64, i);
-        HR_TRY(hr_vae_stage_run(pass, &vae->stages[i], x));
-        HR_TRY(hr_trace_tensor(trace, pass->stream, name, x));
-    }
-    return HR_OK;
+    return hr_trace_tensor(trace, pass->stream, "mid", x);
 }
 
 /* The reference's tensor lies between norm and SiLU, which run as one: made again to be
@@ -270,36 +262,67 @@ static hr_status trace_norm_out(const hr_vae_decoder *d, const hr_vae_pass *pass
     return HR_OK;
 }
 
+/* Pictures being made: `frames` is what the caller gets, the first `n_done` are ready. */
+typedef struct pictures {
+    hr_tensor frames;
+    int64_t n_done;
+} pictures;
+
 static hr_status run_head(const hr_vae_decoder *d, const hr_vae_pass *pass,
-                          const hr_trace *trace, const hr_tensor *x, const hr_tensor *out)
+                          const hr_trace *trace, const hr_tensor *x, pictures *out)
 {
     const hr_vae *vae = d->vae;
+    int64_t n = x->dim[0], height = x->dim[1], width = x->dim[2];
     hr_vae_input input;
     hr_tensor y;
 
     HR_TRY(trace_norm_out(d, pass, trace, x));
     HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
-                           HR_DIMS(x->dim[0], x->dim[1], x->dim[2], vae->conv_out.out),
-                           &y));
-    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_out, x->dim[0], x->dim[1], x->dim[2],
-                               &input));
+                           HR_DIMS(n, height, width, vae->conv_out.out), &y));
+    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_out, n, height, width, &input));
     HR_TRY(hr_vae_norm_run(pass, &vae->norm_out, x, &input.fresh, HR_ACT_SILU));
     HR_TRY(hr_vae_causal_end(pass, &vae->conv_out, &input, &y, false));
     HR_TRY(hr_trace_tensor(trace, pass->stream, "conv_out", &y));
-    return hr_op_to_rgb(
+    HR_TRY(hr_op_to_rgb(
         pass->stream,
-        &(hr_to_rgb_args){.x = y, .out = *out, .patch = (int)vae->config.patch});
+        &(hr_to_rgb_args){.x = y,
+                          .out = hr_tensor_slice(&out->frames, out->n_done, n),
+                          .patch = (int)vae->config.patch}));
+    out->n_done += n;
+    return HR_OK;
+}
+
+/* From stage `i` on. Each frame goes all the way down before the next one starts, so that
+ * scratch is that of one frame however many a latent frame becomes. */
+static hr_status run_from(const hr_vae_decoder *d, const hr_vae_pass *pass,
+                          const hr_trace *trace, int64_t i, const hr_tensor *x,
+                          pictures *out)
+{
+    hr_arena_mark mark = hr_arena_get_mark(pass->arena);
+    char name[MAX_NAME];
+
+    if (i == d->vae->config.n_stages)
+        return run_head(d, pass, trace, x, out);
+    snprintf(name, sizeof name, "up%" PRId64, i);
+    for (int64_t t = 0; t < x->dim[0]; t++) {
+        hr_tensor frame = hr_tensor_slice(x, t, 1);
+
+        HR_TRY(hr_vae_stage_run(pass, &d->vae->stages[i], &frame));
+        HR_TRY(hr_trace_tensor(trace, pass->stream, name, &frame));
+        HR_TRY(run_from(d, pass, trace, i + 1, &frame, out));
+        hr_arena_rewind(pass->arena, mark);
+    }
+    return HR_OK;
 }
 
 static hr_status run_frame(const hr_vae_decoder *d, const hr_vae_pass *pass,
-                           const hr_tensor *latent, const hr_tensor *out,
-                           const hr_trace *trace)
+                           const hr_tensor *latent, const hr_trace *trace, pictures *out)
 {
     hr_tensor x;
 
     HR_TRY(run_entry(d, pass, latent, trace, &x));
-    HR_TRY(run_stages(d, pass, trace, &x));
-    return run_head(d, pass, trace, &x, out);
+    HR_TRY(run_mid(d, pass, trace, &x));
+    return run_from(d, pass, trace, 0, &x, out);
 }
 
 hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_arena *arena,
@@ -311,7 +334,8 @@ hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_aren
                               .arena = arena,
                               .history = decoder->history,
                               .is_first = decoder->n_done == 0};
-    hr_status status = run_frame(decoder, &pass, latent, out, trace);
+    pictures made = {.frames = *out};
+    hr_status status = run_frame(decoder, &pass, latent, trace, &made);
 
     hr_arena_rewind(arena, mark);
     if (status == HR_OK)

@@ -33,8 +33,8 @@ int64_t hr_vae_decoder_next_frames(const hr_vae_decoder *decoder);
 /* Decodes the next latent frame, enqueued on the stream of the decoder. latent: F32 [z,
  * height, width], normalised space; out: F32 [next_frames, height * scale, width * scale,
  * 3], RGB in 0..1, made by the caller. After a failure the decoder can only be destroyed.
- * Trace names: vae_in, conv_in, mid, up<i>, norm_out, conv_out (channels last, the frames
- * of this call). */
+ * Trace names: vae_in, conv_in, mid, up<i>, norm_out, conv_out (channels last; frames in
+ * order, but a name comes as often as its stage is run). */
 hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_arena *arena,
                              const hr_tensor *latent, const hr_tensor *out,
                              const hr_trace *trace);
