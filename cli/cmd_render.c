@@ -5,6 +5,7 @@
 #include "cli/batch.h"
 #include "cli/progress.h"
 #include "cli/request.h"
+#include "io/latents.h"
 #include "io/run_folder.h"
 
 #include <inttypes.h>
@@ -112,10 +113,19 @@ static hr_status check_disk(const render_call *call, const hr_run_folder *run)
     return hr_disk_require(run->folder, bytes, "the video");
 }
 
+/* The file that the render is for. */
+static const char *result_of(const render_call *call, const hr_run_folder *run)
+{
+    const char *result = hr_run_folder_result(run);
+
+    if (call->options.stop_after_step > 0)
+        return call->options.latents_out;
+    return result != NULL ? result : run->folder;
+}
+
 static void print_result(const render_call *call, const hr_video *video,
                          const hr_run_folder *run, const hr_render_times *times)
 {
-    const char *result = hr_run_folder_result(run);
     double total = 0;
 
     for (int i = 0; i < HR_STAGE_COUNT; i++)
@@ -128,7 +138,7 @@ static void print_result(const render_call *call, const hr_video *video,
                "total", total, call->plan.n_steps, times->step_seconds,
                times->load_seconds);
     }
-    printf("%s\n", result != NULL ? result : run->folder);
+    printf("%s\n", result_of(call, run));
     fflush(stdout);
 }
 
@@ -152,7 +162,7 @@ static hr_status render_into(render_call *call, hr_video *video, const hr_run_fo
     HR_TRY(hr_run_folder_save_job(run, &video->job));
     HR_TRY(hr_show_progress_begin(&show, &call->plan));
     status = hr_worker_render(call->worker, &render, &times);
-    HR_TRY(hr_show_progress_end(&show, status, hr_run_folder_result(run)));
+    HR_TRY(hr_show_progress_end(&show, status, result_of(call, run)));
     print_result(call, video, run, &times);
     return HR_OK;
 }
@@ -163,7 +173,7 @@ static hr_status render_video(render_call *call, hr_video *video)
     const hr_run_options options = {
         .folder = o->output_file == NULL ? video->job.output_folder : NULL,
         .file = o->output_file,
-        .video = o->stop_after_step > 0 ? HR_JOB_NO_VIDEO : video->job.video,
+        .video = video->job.video,
         .is_still = call->plan.frames == 1,
         .previews = video->job.preview_every > 0,
         .force = o->force,
@@ -246,6 +256,25 @@ static hr_status check_usage(const render_call *call, const hr_job *job)
     return HR_OK;
 }
 
+/* Reads the noise once before any work, so that a file that does not fit is refused
+ * early. */
+static hr_status check_latents(const render_call *call)
+{
+    const hr_plan *p = &call->plan;
+    const int64_t shape[4] = {p->latent_frames, p->latent_channels, p->latent_height,
+                              p->latent_width};
+    size_t bytes = (size_t)(shape[0] * shape[1] * shape[2] * shape[3]) * sizeof(float);
+    void *latents;
+    hr_status status;
+
+    if (call->options.latents_in == NULL)
+        return HR_OK;
+    HR_TRY(hr_alloc_or_fail(bytes, "latents", &latents));
+    status = hr_latents_read(call->options.latents_in, shape, latents);
+    hr_free(latents);
+    return status == HR_ERR_IO ? HR_ERR_ARG : status;
+}
+
 /* Plans, then renders; `job` is complete. */
 static hr_status render_job(render_call *call, hr_job *job)
 {
@@ -255,6 +284,7 @@ static hr_status render_job(render_call *call, hr_job *job)
     hr_request_take_model(job, config);
     HR_TRY(hr_plan_make(job, &facts, &call->plan));
     HR_TRY(check_usage(call, job));
+    HR_TRY(check_latents(call));
     HR_TRY(hr_batch_make(&call->options, &call->entry, job, &call->batch));
     HR_TRY(hr_open_job_device(job, &call->device));
     if (call->is_batch)
@@ -271,6 +301,7 @@ static hr_status run_call(render_call *call)
         HR_TRY(hr_job_set(job, "default", "model=" HR_JOB_DEFAULT_MODEL));
     HR_TRY(hr_open_model(job->model, &call->entry, &call->model));
     HR_TRY(hr_job_merge(job, &call->entry.defaults));
+    HR_TRY(hr_job_fill(job));
     return render_job(call, job);
 }
 

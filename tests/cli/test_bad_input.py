@@ -211,7 +211,7 @@ class Output(CliTest):
                           ["--latents-out", "l"]):
             with self.subTest(arguments=arguments):
                 shutil.rmtree(self.path("out"), ignore_errors=True)
-                self.refused(RESOURCES, self.folder if False else "", "render", "--prompt", "a", *QUICK[:4],
+                self.refused(RESOURCES, "", "render", "--prompt", "a", *QUICK[:4],
                              "--set", "output.folder=out", "--set", "output.preview_every=0", *arguments,
                              limit=small_files)
                 self.assertFalse(os.path.exists(self.path("f")) or os.path.exists(self.path("l")))

@@ -22,7 +22,7 @@ class Render(CliTest):
         self.assertTrue(result.stdout.decode().rstrip().endswith("video.mp4"))
         self.assertEqual(sorted(os.listdir(folder)),
                          ["job.yaml", "log", "preview", "status.json", "video.mp4"])
-        status = json.load(open(os.path.join(folder, "status.json")))
+        status = json.loads(self.read(folder, "status.json"))
         self.assertEqual(status["state"], "done")
         self.assertIn("seed 7", self.read(folder, "log", "rank-0000.log").decode())
         self.assertEqual(self.read(folder, "video.mp4")[4:8], b"ftyp")
@@ -109,8 +109,9 @@ class Render(CliTest):
     def test_all_samplers(self):
         for name in ("unipc", "euler", "dpm++"):
             self.render("--set", "sampler.name=" + name, "-o", name + ".mp4")
+        self.assertEqual(len({self.read(n + ".mp4") for n in ("unipc", "euler", "dpm++")}), 3)
         self.render("--set", "sampler.sigmas=diffusers-0.36", "-o", "old.mp4")
-        self.assertEqual(len({self.read(n + ".mp4") for n in ("unipc", "euler", "dpm++", "old")}), 4)
+        self.assertNotEqual(self.read("old.mp4"), self.read("unipc.mp4"))
 
 
 class Batch(CliTest):

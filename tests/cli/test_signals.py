@@ -11,6 +11,8 @@ from harness import DEADLINE, PROGRAM, CliTest, main
 
 class Signals(CliTest):
     def start(self, *arguments):
+        if os.path.exists(self.path("out", "status.json")):
+            os.remove(self.path("out", "status.json"))  # of the render before
         process = subprocess.Popen([PROGRAM, "render", "--prompt", "a red cat", "--set", "output.folder=out",
                                     *arguments], cwd=self.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(process.kill)
