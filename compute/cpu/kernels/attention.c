@@ -12,7 +12,7 @@ enum {
 
 /* What a group of queries needs while keys pass by. */
 typedef struct query_block {
-    float *q;       /* [QUERIES / ROWS][D][ROWS] */
+    float *q;       /* [QUERIES][D] */
     float *scores;  /* [QUERIES][KEYS] */
     float *out;     /* [QUERIES][Dp], not yet divided by sum */
     float *largest; /* [QUERIES] scores so far */
@@ -76,28 +76,27 @@ void HR_LEVEL_NAME(hr_cpu_attention_pack)(const hr_cpu_attention_head *head,
     }
 }
 
-static void pack_queries(const hr_cpu_attention_head *head, const query_block *block)
+/* Rows past the last query, up to a whole group, are zero. */
+static void copy_queries(const hr_cpu_attention_head *head, const query_block *block)
 {
     const hr_tensor *q = &head->args->q;
+    int64_t n = block->depth;
 
-    memset(block->q, 0, (size_t)(block->groups * ROWS * block->depth) * sizeof(float));
-    for (int64_t i = 0; i < block->rows; i++) {
-        const void *row = row_of(q, head->head, block->first + i);
-        float *to = block->q + i / ROWS * block->depth * ROWS + i % ROWS;
-
-        for (int64_t d = 0; d < block->depth; d++)
-            to[d * ROWS] = q->dtype == HR_F32
-                               ? ((const float *)row)[d]
-                               : hr_bf16_to_f32(((const uint16_t *)row)[d]);
-    }
+    for (int64_t i = 0; i < block->rows; i++)
+        for (int64_t d = 0; d < n; d += VEC)
+            vec_put(block->q + i * n, HR_F32, d, n,
+                    vec_get(row_of(q, head->head, block->first + i), q->dtype, d, n));
+    memset(block->q + block->rows * n, 0,
+           (size_t)((block->groups * ROWS - block->rows) * n) * sizeof(float));
 }
 
 /* A tile of a product, ROWS x PANEL: out (+)= a b, with a(i, k) = a[i * row_step + k *
  * step] and b a dense [depth][PANEL]. Inlined with constant steps; the sums stay in
  * registers. */
-static inline __attribute__((always_inline)) void
-multiply(const float *a, int64_t row_step, int64_t step, const float *b, int64_t depth,
-         float *out, int64_t out_step, int add)
+static inline __attribute__((always_inline)) void multiply(const float *a, int64_t a_step,
+                                                           const float *b, int64_t depth,
+                                                           float *out, int64_t out_step,
+                                                           int add)
 {
     vec sum[ROWS][2];
 
@@ -111,7 +110,7 @@ multiply(const float *a, int64_t row_step, int64_t step, const float *b, int64_t
 
 #pragma GCC unroll 12
         for (int i = 0; i < ROWS; i++) {
-            vec x = vec_set(a[i * row_step + k * step]);
+            vec x = vec_set(a[i * a_step + k]);
 
             sum[i][0] = vec_fma(x, b0, sum[i][0]);
             sum[i][1] = vec_fma(x, b1, sum[i][1]);
@@ -128,8 +127,9 @@ static void multiply_keys(const query_block *block, const float *keys, int64_t n
 {
     for (int64_t j = 0; j < n; j += PANEL)
         for (int64_t g = 0; g < block->groups; g++)
-            multiply(block->q + g * block->depth * ROWS, 1, ROWS, keys + j * block->depth,
-                     block->depth, block->scores + g * ROWS * KEYS + j, KEYS, 0);
+            multiply(block->q + g * ROWS * block->depth, block->depth,
+                     keys + j * block->depth, block->depth,
+                     block->scores + g * ROWS * KEYS + j, KEYS, 0);
 }
 
 static void multiply_values(const query_block *block, const float *values, int64_t n)
@@ -138,7 +138,7 @@ static void multiply_values(const query_block *block, const float *values, int64
 
     for (int64_t d = 0; d < width; d += PANEL)
         for (int64_t g = 0; g < block->groups; g++)
-            multiply(block->scores + g * ROWS * KEYS, KEYS, 1, values + d * KEYS, n,
+            multiply(block->scores + g * ROWS * KEYS, KEYS, values + d * KEYS, n,
                      block->out + g * ROWS * width + d, width, 1);
 }
 
@@ -247,7 +247,7 @@ void HR_LEVEL_NAME(hr_cpu_attention)(const hr_cpu_attention_head *head, int64_t 
     if (block.rows > QUERIES)
         block.rows = QUERIES;
     block.groups = round_up(block.rows, ROWS) / ROWS;
-    pack_queries(head, &block);
+    copy_queries(head, &block);
     memset(block.out, 0, (size_t)(QUERIES * padded) * sizeof(float));
     for (int i = 0; i < QUERIES; i++) {
         block.largest[i] = -INFINITY;

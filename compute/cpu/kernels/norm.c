@@ -1,35 +1,36 @@
 /* Normalisation of rows, rotation of pairs. */
 #include "compute/cpu/kernels/level.h"
 
-/* Sums in double: a row can have some ten thousand elements. */
 typedef struct row_sums {
     double sum, squares; /* of x - centre */
 } row_sums;
 
+/* Sums some elements at a time in fp32, and those sums in double. */
 static row_sums sums_of_row(const void *x, hr_dtype dtype, int64_t n, float centre)
 {
-    vec_double sum = {0}, squares = {0};
+    const int64_t chunk = 16 * VEC;
     row_sums out = {0};
-    int64_t i = 0;
 
-    for (; i + VEC <= n; i += VEC) {
-        vec_double d =
-            __builtin_convertvector(vec_get(x, dtype, i, n) - centre, vec_double);
+    for (int64_t first = 0; first < n; first += chunk) {
+        vec sum = {0}, squares = {0};
+        int64_t i = first, last = first + chunk < n ? first + chunk : n;
 
-        sum += d;
-        squares += d * d;
-    }
-    if (i < n) {
-        vec tail = vec_get(x, dtype, i, n) - centre;
+        for (; i + VEC <= last; i += VEC) {
+            vec d = vec_get(x, dtype, i, n) - centre;
 
-        for (int64_t j = 0; j < n - i; j++) {
-            out.sum += (double)tail[j];
-            out.squares += (double)tail[j] * (double)tail[j];
+            sum += d;
+            squares = vec_fma(d, d, squares);
         }
-    }
-    for (int j = 0; j < VEC; j++) {
-        out.sum += sum[j];
-        out.squares += squares[j];
+        if (i < last) {
+            vec d = vec_get(x, dtype, i, n) - centre;
+
+            for (int64_t lane = last - i; lane < VEC; lane++)
+                d[lane] = 0;
+            sum += d;
+            squares = vec_fma(d, d, squares);
+        }
+        out.sum += (double)vec_sum(sum);
+        out.squares += (double)vec_sum(squares);
     }
     return out;
 }

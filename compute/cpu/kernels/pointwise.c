@@ -8,6 +8,29 @@ static inline vec activated(vec x, hr_activation activation)
     return activation == HR_ACT_GELU_TANH ? vec_gelu_tanh(x) : x;
 }
 
+/* Inlined with a constant activation: the compiler then keeps its constants in registers.
+ */
+static inline __attribute__((always_inline)) void activate(const hr_activate_args *args,
+                                                           int64_t first, int64_t last,
+                                                           hr_activation activation)
+{
+    for (int64_t i = first; i < last; i += VEC)
+        vec_put(args->out.data, args->out.dtype, i, last,
+                activated(vec_get(args->x.data, args->x.dtype, i, last), activation));
+}
+
+void HR_LEVEL_NAME(hr_cpu_activate)(const void *op, int64_t first, int64_t last)
+{
+    const hr_activate_args *args = op;
+
+    if (args->activation == HR_ACT_SILU)
+        activate(args, first, last, HR_ACT_SILU);
+    else if (args->activation == HR_ACT_GELU_TANH)
+        activate(args, first, last, HR_ACT_GELU_TANH);
+    else
+        activate(args, first, last, HR_ACT_NONE);
+}
+
 void HR_LEVEL_NAME(hr_cpu_gated_add)(const void *op, int64_t first, int64_t last)
 {
     const hr_gated_add_args *args = op;
@@ -25,16 +48,6 @@ void HR_LEVEL_NAME(hr_cpu_gated_add)(const void *op, int64_t first, int64_t last
             vec_put(x, HR_F32, i, n, vec_get(x, HR_F32, i, n) + add);
         }
     }
-}
-
-void HR_LEVEL_NAME(hr_cpu_activate)(const void *op, int64_t first, int64_t last)
-{
-    const hr_activate_args *args = op;
-
-    for (int64_t i = first; i < last; i += VEC)
-        vec_put(
-            args->out.data, args->out.dtype, i, last,
-            activated(vec_get(args->x.data, args->x.dtype, i, last), args->activation));
 }
 
 void HR_LEVEL_NAME(hr_cpu_geglu)(const void *op, int64_t first, int64_t last)
@@ -87,27 +100,35 @@ void HR_LEVEL_NAME(hr_cpu_fill)(const void *op, int64_t first, int64_t last)
         vec_put(args->out.data, args->out.dtype, i, last, vec_set(args->value));
 }
 
-void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *store)
+static inline __attribute__((always_inline)) void store(const hr_cpu_store *store,
+                                                        hr_activation activation)
 {
-    const hr_linear_args *args = store->args;
-    const float *bias = NULL;
+    const hr_tensor *bias = &store->args->bias, *out = &store->args->out;
     int64_t n = store->width;
 
-    if (args->bias.n_dims > 0)
-        bias = (const float *)args->bias.data + store->column;
     for (int64_t row = 0; row < store->rows; row++) {
         const float *product = store->product + row * n;
-        void *out = element(&args->out, (store->row + row) * hr_tensor_width(&args->out) +
-                                            store->column);
+        void *to =
+            element(out, (store->row + row) * hr_tensor_width(out) + store->column);
 
         for (int64_t i = 0; i < n; i += VEC) {
             vec y = vec_get(product, HR_F32, i, n);
 
-            if (bias != NULL)
-                y += vec_get(bias, HR_F32, i, n);
-            vec_put(out, args->out.dtype, i, n, activated(y, args->activation));
+            if (bias->n_dims > 0)
+                y += vec_get((const float *)bias->data + store->column, HR_F32, i, n);
+            vec_put(to, out->dtype, i, n, activated(y, activation));
         }
     }
+}
+
+void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *piece)
+{
+    if (piece->args->activation == HR_ACT_SILU)
+        store(piece, HR_ACT_SILU);
+    else if (piece->args->activation == HR_ACT_GELU_TANH)
+        store(piece, HR_ACT_GELU_TANH);
+    else
+        store(piece, HR_ACT_NONE);
 }
 
 void HR_LEVEL_NAME(hr_cpu_widen)(float *dst, const uint16_t *src, int64_t n)
