@@ -64,7 +64,10 @@ def main():
     os.makedirs(args.out, exist_ok=True)
     model = os.path.join(args.out, "spiece.model")
     train(lines, model[: -len(".model")], args.pieces)
-    tokenizer = T5TokenizerFast(vocab_file=model, extra_ids=0)
+    for old in ("tokenizer.json", "tokenizer_config.json"):  # they would win over spiece.model
+        if os.path.exists(os.path.join(args.out, old)):
+            os.remove(os.path.join(args.out, old))
+    tokenizer = T5TokenizerFast.from_pretrained(args.out, extra_ids=0)
     tokenizer.model_max_length = 512
     tokenizer.save_pretrained(args.out)
     check = sentencepiece.SentencePieceProcessor(model_file=model)
