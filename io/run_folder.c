@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -170,83 +169,27 @@ static hr_status lock_folder(hr_run_folder *run)
     return HR_OK;
 }
 
-/* The numbered frames of `folder`, which the caller releases; none when it does not
- * exist. */
-static hr_status find_frames(const char *folder, glob_t *out)
-{
-    hr_text pattern = {0};
-    hr_status status = HR_OK;
-    int result;
-
-    *out = (glob_t){0};
-    for (const char *s = folder; *s != '\0' && status == HR_OK; s++) {
-        if (strchr("\\*?[", *s) != NULL)
-            status = hr_text_add(&pattern, "\\");
-        if (status == HR_OK)
-            status = hr_text_append(&pattern, s, 1);
-    }
-    if (status == HR_OK)
-        status = hr_text_add(&pattern, "/frame-*.png");
-    if (status == HR_OK) {
-        result = glob(pattern.s, 0, NULL, out);
-        if (result != 0 && result != GLOB_NOMATCH)
-            status = hr_fail(HR_ERR_IO, "cannot read folder %s", folder);
-    }
-    hr_text_free(&pattern);
-    return status;
-}
-
 static hr_status refuse_existing(const char *path)
 {
     return hr_fail(HR_ERR_ARG, "%s: there is one already; --force replaces it", path);
 }
 
-static hr_status refuse_frames(const char *folder)
-{
-    glob_t frames;
-    hr_status status = find_frames(folder, &frames);
-
-    if (status == HR_OK && frames.gl_pathc > 0)
-        status = refuse_existing(frames.gl_pathv[0]);
-    globfree(&frames);
-    return status;
-}
-
-/* A shorter film must not end in frames of a longer one. */
-static hr_status remove_frames(const char *folder)
-{
-    glob_t frames;
-    hr_status status = find_frames(folder, &frames);
-
-    for (size_t i = 0; i < frames.gl_pathc && status == HR_OK; i++)
-        if (unlink(frames.gl_pathv[i]) != 0)
-            status = hr_fail(HR_ERR_IO, "cannot remove %s: %s", frames.gl_pathv[i],
-                             strerror(errno));
-    globfree(&frames);
-    return status;
-}
-
 /* A folder keeps one result: a picture is not put beside an older film either. */
 static hr_status refuse_results(const hr_run_folder *run, const char *file)
 {
-    static const char *const names[] = {"video.mp4", "picture.png"};
+    static const char *const names[] = {"video.mp4", "picture.png", "frames"};
     char *path = NULL;
     hr_status status = HR_OK;
 
     if (file != NULL && access(file, F_OK) == 0)
         return refuse_existing(file);
-    for (size_t i = 0; i < 2 && status == HR_OK; i++) {
+    for (size_t i = 0; i < 3 && status == HR_OK; i++) {
         status = join(run->folder, names[i], &path);
         if (status == HR_OK && access(path, F_OK) == 0)
             status = refuse_existing(path);
         hr_free(path);
         path = NULL;
     }
-    if (status == HR_OK)
-        status = join(run->folder, "frames", &path);
-    if (status == HR_OK)
-        status = refuse_frames(path);
-    hr_free(path);
     return status;
 }
 
@@ -256,10 +199,6 @@ static hr_status make_folders(const hr_run_options *options, const hr_run_folder
     HR_TRY(make_parent(run->log_file));
     if (options->file != NULL)
         HR_TRY(make_parent(options->file));
-    if (run->frames_folder != NULL) {
-        HR_TRY(hr_folder_create(run->frames_folder));
-        HR_TRY(remove_frames(run->frames_folder));
-    }
     return run->preview_folder != NULL ? hr_folder_create(run->preview_folder) : HR_OK;
 }
 

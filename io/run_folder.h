@@ -26,7 +26,7 @@ typedef struct hr_run_folder {
     char *folder;
     char *video;          /* FOLDER/video.mp4 or the file */
     char *picture;        /* FOLDER/picture.png or the file */
-    char *frames_folder;  /* FOLDER/frames, which exists */
+    char *frames_folder;  /* FOLDER/frames */
     char *preview_folder; /* FOLDER/preview, which exists; NULL without previews */
     char *job_file;       /* FOLDER/job.yaml */
     char *status_file;    /* FOLDER/status.json */
@@ -37,8 +37,8 @@ typedef struct hr_run_folder {
 /* Makes the folder with its parents (and those of the file) and locks it. Refused: a
  * result that is there already and a file whose ending does not fit (HR_ERR_ARG), a
  * folder that another process renders into (HR_ERR_ARG), that cannot be made or written
- * (HR_ERR_IO). With `force` an old film or picture stays until the new one takes its
- * name; old numbered frames are removed at once. Caller closes. */
+ * (HR_ERR_IO). With `force` an old result stays until the new one takes its name. Caller
+ * closes. */
 hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out);
 /* Frees and unlocks; takes a zeroed one. */
 void hr_run_folder_close(hr_run_folder *run);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/frames.h"
 #include "io/picture.h"
 #include "io/safetensors.h"
 #include "io/video.h"
@@ -15,6 +16,7 @@ struct hr_saver {
     hr_save_options paths; /* borrowed strings: they outlive the saver */
     int64_t n_frames, height, width, n_done;
     hr_video_writer *video;
+    hr_frames_writer *pictures;
     hr_safetensors_writer *frames;
     float *picture; /* kept until the end: a picture is only written when all is well */
 };
@@ -39,6 +41,9 @@ static hr_status open_files(hr_saver *saver, double fps)
         HR_TRY(hr_video_begin(saver->paths.video, &video, &saver->video));
     if (saver->paths.frames_file != NULL)
         HR_TRY(hr_safetensors_begin(saver->paths.frames_file, &frames, &saver->frames));
+    if (saver->paths.frames_folder != NULL)
+        HR_TRY(hr_frames_begin(saver->paths.frames_folder, saver->width, saver->height,
+                               &saver->pictures));
     if (saver->paths.picture != NULL)
         return hr_alloc_or_fail(frame_bytes(saver), "the picture",
                                 (void **)&saver->picture);
@@ -67,26 +72,14 @@ hr_status hr_saver_open(const hr_save_options *options, const int64_t n_frames_h
     return HR_OK;
 }
 
-static hr_status write_numbered_picture(const hr_saver *saver, const float *rgb)
-{
-    hr_text path = {0};
-    hr_status status = hr_text_printf(&path, "%s/frame-%04" PRId64 ".png",
-                                      saver->paths.frames_folder, saver->n_done + 1);
-
-    if (status == HR_OK)
-        status = hr_picture_write_png(path.s, rgb, saver->width, saver->height);
-    hr_text_free(&path);
-    return status;
-}
-
 hr_status hr_saver_frame(hr_saver *saver, const float *rgb)
 {
     if (saver->video != NULL)
         HR_TRY(hr_video_append(saver->video, rgb));
     if (saver->frames != NULL)
         HR_TRY(hr_safetensors_append(saver->frames, rgb, frame_bytes(saver)));
-    if (saver->paths.frames_folder != NULL)
-        HR_TRY(write_numbered_picture(saver, rgb));
+    if (saver->pictures != NULL)
+        HR_TRY(hr_frames_append(saver->pictures, rgb));
     if (saver->picture != NULL)
         memcpy(saver->picture, rgb, frame_bytes(saver));
     saver->n_done++;
@@ -96,6 +89,7 @@ hr_status hr_saver_frame(hr_saver *saver, const float *rgb)
 hr_status hr_saver_finish(hr_saver *saver)
 {
     hr_safetensors_writer *frames = saver->frames;
+    hr_frames_writer *pictures = saver->pictures;
     hr_video_writer *video = saver->video;
     hr_status status = HR_OK;
 
@@ -105,6 +99,10 @@ hr_status hr_saver_finish(hr_saver *saver)
     if (status == HR_OK && frames != NULL) {
         saver->frames = NULL;
         status = hr_safetensors_finish(frames);
+    }
+    if (status == HR_OK && pictures != NULL) {
+        saver->pictures = NULL;
+        status = hr_frames_finish(pictures);
     }
     if (status == HR_OK && video != NULL) {
         saver->video = NULL;
@@ -122,6 +120,7 @@ void hr_saver_abandon(hr_saver *saver)
     if (saver == NULL)
         return;
     hr_video_abandon(saver->video);
+    hr_frames_abandon(saver->pictures);
     hr_safetensors_abandon(saver->frames);
     hr_free(saver->picture);
     hr_free(saver);

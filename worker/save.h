@@ -11,7 +11,7 @@
 typedef struct hr_save_options {
     const char *video;         /* MP4 */
     const char *picture;       /* PNG of the only frame */
-    const char *frames_folder; /* PNG sequence: frame-0001.png, ...; the folder exists */
+    const char *frames_folder; /* PNG sequence: frame-0001.png, ... */
     const char *frames_file; /* safetensors `frames` (n, height, width, 3), F32 in 0..1 */
 } hr_save_options;
 
