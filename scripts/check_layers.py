@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Fails on an include that goes up: a folder sees only the folders that this table names."""
+
 import pathlib
 import re
 import sys

@@ -4,6 +4,7 @@ long, TODO without an issue and drawn lines; prints the scorecard of the sources
 
 Relies on the layout of .clang-format: a function's body opens and closes in the first column.
 """
+
 import pathlib
 import re
 import statistics
@@ -14,10 +15,16 @@ MAX_FILE, MAX_FUNCTION, MAX_PARAMETERS = 1000, 100, 6
 
 # What may be called only in the files whose path starts with one of these.
 HOMES = {
-    r"malloc|calloc|realloc|free|strdup|strndup|asprintf|aligned_alloc|posix_memalign":
-        ("base/memory.c", "cli/render_options.c"),  # argp frees what its help filter gives
-    r"printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|fputc|perror":
-        ("base/log.c", "base/assert.c", "cli/", "tests/"),
+    r"malloc|calloc|realloc|free|strdup|strndup|asprintf|aligned_alloc|posix_memalign": (
+        "base/memory.c",
+        "cli/render_options.c",
+    ),  # argp frees what its help filter gives
+    r"printf|fprintf|vprintf|vfprintf|puts|fputs|putchar|fputc|perror": (
+        "base/log.c",
+        "base/assert.c",
+        "cli/",
+        "tests/",
+    ),
     r"exit|_exit|quick_exit": ("cli/", "tests/"),
     r"abort|assert": ("base/assert.c",),
     r"sprintf|vsprintf|strcpy|strcat|strtok|gets|atoi|atol|atoll|atof|rand|srand|alloca": (),
@@ -26,7 +33,9 @@ HOMES = {
     r"nccl[A-Z]\w+": ("comm/",),
     r"cuda[A-Z]\w+|cu[A-Z]\w+": ("compute/cuda/",),
 }
-BANNED = [(re.compile(r"(?<![\w.>])(" + names + r")\s*\("), homes) for names, homes in HOMES.items()]
+BANNED = [
+    (re.compile(r"(?<![\w.>])(" + names + r")\s*\("), homes) for names, homes in HOMES.items()
+]
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NOISE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
@@ -119,14 +128,21 @@ def scorecard(sizes, lengths, n_comment):
     lengths = sorted(lengths) or [0]
     sources = [n for path, n in sizes.items() if path.endswith((".c", ".cc"))]
     n_lines = sum(sizes.values())
-    return (f"{len(sizes)} files, {n_lines} lines, .c <= 400 lines {percent(sum(n <= 400 for n in sources), len(sources))}"
-            f" (max {max(sources, default=0)}), function median {statistics.median(lengths):.0f}"
-            f" p90 {lengths[len(lengths) * 9 // 10]} max {lengths[-1]}, comments {percent(n_comment, n_lines)}")
+    return (
+        f"{len(sizes)} files, {n_lines} lines, .c <= 400 lines {percent(sum(n <= 400 for n in sources), len(sources))}"
+        f" (max {max(sources, default=0)}), function median {statistics.median(lengths):.0f}"
+        f" p90 {lengths[len(lengths) * 9 // 10]} max {lengths[-1]}, comments {percent(n_comment, n_lines)}"
+    )
 
 
 def main():
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT,
-                            capture_output=True, text=True, check=True).stdout.split("\n")
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split("\n")
     bad, lengths, sizes, n_comment = [], [], {}, 0
     for path in sorted(p for p in listed if (ROOT / p).is_file()):
         if path.endswith((".c", ".h", ".cc", ".cu", ".cuh")):
