@@ -13,11 +13,14 @@ static hr_status violated(const char *op, const char *rule, const hr_tensor *t, 
     char line[1024], shape[96];
     int at = 0;
 
-    for (int i = 0; i < n && at < (int)sizeof line; i++)
-        at += snprintf(line + at, sizeof line - (size_t)at, "%s%s %s", i == 0 ? "" : ", ",
-                       hr_tensor_is_absent(&t[i]) ? "absent" : hr_dtype_name(t[i].dtype),
-                       hr_tensor_is_absent(&t[i]) ? ""
-                                                  : hr_tensor_shape_text(&t[i], shape));
+    for (int i = 0; i < n && at < (int)sizeof line; i++) {
+        bool absent = hr_tensor_is_absent(&t[i]);
+
+        at +=
+            snprintf(line + at, sizeof line - (size_t)at, "%s%s%s%s", i == 0 ? "" : ", ",
+                     absent ? "absent" : hr_dtype_name(t[i].dtype), absent ? "" : " ",
+                     absent ? "" : hr_tensor_shape_text(&t[i], shape));
+    }
     return hr_fail(HR_ERR_INTERNAL, "operator %s: expected that %s; tensors: %s", op,
                    rule, line);
 }

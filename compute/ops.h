@@ -44,9 +44,12 @@ typedef struct hr_linear_args {
 hr_status hr_op_linear(hr_stream *stream, const hr_linear_args *args);
 
 /* Convolution over time, height and width, channels last, stride 1, no padding in time.
- *   x: F32 [T, H, W, C]; bias: F32 [Co], optional;
- *   out: F32 [T - kt + 1, H + pad_top + pad_bottom - kh + 1, W + pad_left + pad_right -
- * kw + 1, Co] Pads are zeros. With `accumulate`, out += result. */
+ *   x: F32 [T, H, W, C]; bias: F32 [Co], optional; out: F32 [T', H', W', Co] with
+ *   T' = T - kt + 1,
+ *   H' = H + pad_top + pad_bottom - kh + 1,
+ *   W' = W + pad_left + pad_right - kw + 1.
+ * Pads are zeros. With `accumulate`, out += result. Views of pictures start at a pixel,
+ * as slices do. */
 typedef struct hr_conv_args {
     hr_tensor x, bias, out;
     const hr_packed *weight;

@@ -46,6 +46,13 @@ static bool same_or_apart(const hr_tensor *a, const hr_tensor *b)
     return apart(a, b) || (a->data == b->data && a->dtype == b->dtype);
 }
 
+/* Slices of pictures do. Kernels rely on it: oneDNN 2.6 for SSE adds to aligned memory
+ * only. */
+static bool starts_at_a_pixel(const hr_tensor *t)
+{
+    return hr_tensor_width(t) % 4 != 0 || (uintptr_t)t->data % 16 == 0;
+}
+
 static bool is_activation(hr_activation activation)
 {
     return activation == HR_ACT_NONE || activation == HR_ACT_SILU ||
@@ -78,6 +85,9 @@ const char *hr_op_check_conv(const hr_conv_args *args)
             "weight is packed for conv on this device");
     REQUIRE(w->dtype == HR_F32 && is(&args->x, F32, HR_DIMS(ANY, ANY, ANY, w->dim[1])),
             "x and weight are F32, x is [T, H, W, C]");
+    REQUIRE(starts_at_a_pixel(&args->x) && starts_at_a_pixel(&args->out) &&
+                starts_at_a_pixel(&args->bias),
+            "x, bias and out start at a whole pixel of aligned memory");
     REQUIRE(args->pad_top >= 0 && args->pad_bottom >= 0 && args->pad_left >= 0 &&
                 args->pad_right >= 0,
             "pads are not negative");

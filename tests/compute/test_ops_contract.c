@@ -40,7 +40,7 @@ static hr_tensor tensor(hr_dtype dtype, int n_dims, const int64_t *dim)
     t.n_dims = n_dims;
     for (int i = 0; i < n_dims; i++)
         t.dim[i] = dim[i];
-    the.used += hr_tensor_count(&t);
+    the.used += (hr_tensor_count(&t) + 15) / 16 * 16;
     return t;
 }
 
@@ -152,6 +152,7 @@ static void conv(void **state)
                          .out = F32(1, 5, 6, 4)};
     hr_conv_args plain = {
         .x = F32(3, 5, 6, 3), .weight = flat, .bias = F32(4), .out = F32(3, 3, 4, 4)};
+    hr_tensor shifted = args.out;
 
     (void)state;
     ACCEPTS(conv, args);
@@ -165,6 +166,8 @@ static void conv(void **state)
     REFUSES_WITH(conv, args, bias, F32(3), "bias is F32 [Co]");
     REFUSES_WITH(conv, args, out, BF16(1, 5, 6, 4), "out is F32");
     REFUSES_WITH(conv, args, out, F32(1, 5, 6, 3), "Co]");
+    shifted.data = (char *)shifted.data + sizeof(float);
+    REFUSES_WITH(conv, args, out, shifted, "start at a whole pixel");
     hr_test_ok(hr_stream_sync(the.on.stream));
     hr_packed_destroy(w);
     hr_packed_destroy(flat);

@@ -141,6 +141,7 @@ static void *with_margins(const hr_tensor *t, int64_t shift, int64_t *n_all)
 typedef struct operand {
     hr_tensor whole;
     void *before;
+    int64_t shift; /* where the tensor begins in it */
 } operand;
 
 static operand upload(hr_stream *stream, const hr_tensor *t, int64_t shift,
@@ -150,6 +151,7 @@ static operand upload(hr_stream *stream, const hr_tensor *t, int64_t shift,
     hr_tensor part;
     int64_t n_all;
 
+    made.shift = shift;
     made.before = with_margins(t, shift, &n_all);
     made.whole = hr_test_upload_raw(stream, t->dtype, 1, &n_all, made.before);
     part = hr_tensor_slice(&made.whole, shift, hr_tensor_count(t));
@@ -157,12 +159,12 @@ static operand upload(hr_stream *stream, const hr_tensor *t, int64_t shift,
     return made;
 }
 
-/* Asserts that only elements [first, first + n) of the operand have changed; returns the
+/* Asserts that only the first n elements of the tensor have changed; returns the
  * whole. */
-static void *download(hr_stream *stream, const operand *o, int64_t first, int64_t n)
+static void *download(hr_stream *stream, const operand *o, int64_t n)
 {
     size_t size = hr_dtype_size(o->whole.dtype), total = hr_tensor_bytes(&o->whole);
-    size_t from = (size_t)first * size, to = (size_t)(first + n) * size;
+    size_t from = (size_t)o->shift * size, to = from + (size_t)n * size;
     char *after = hr_test_download_raw(stream, &o->whole);
 
     assert_memory_equal(after, o->before, from);
@@ -194,9 +196,17 @@ static hr_packed *pack(const op_kind *kind, hr_stream *stream, const hr_tensor *
     return packed;
 }
 
+/* Elements in front of a tensor. An unaligned picture still starts at a pixel. */
+static int64_t shift_of(const op_kind *kind, const hr_tensor *t, bool aligned)
+{
+    if (aligned)
+        return 0;
+    return kind->reference == hr_reference_conv ? hr_tensor_width(t) : 1;
+}
+
 /* Runs the operator once; returns the raw elements of its result. */
 static void *run_once(const op_kind *kind, const any_args *args, const hr_tensor *weight,
-                      int threads, int64_t shift)
+                      int threads, bool aligned)
 {
     hr_test_device on = hr_test_device_start(threads);
     any_args there = *args;
@@ -215,7 +225,9 @@ static void *run_once(const op_kind *kind, const any_args *args, const hr_tensor
         if (hr_tensor_is_absent(&args->tensors[i]))
             continue;
         if (first == i)
-            operands[i] = upload(on.stream, &args->tensors[i], shift, &there.tensors[i]);
+            operands[i] =
+                upload(on.stream, &args->tensors[i],
+                       shift_of(kind, &args->tensors[i], aligned), &there.tensors[i]);
         else
             there.tensors[i] = there.tensors[first];
     }
@@ -229,10 +241,11 @@ static void *run_once(const op_kind *kind, const any_args *args, const hr_tensor
 
         if (operands[i].before == NULL)
             continue;
-        after = download(on.stream, &operands[i], shift,
-                         i == written ? hr_tensor_count(want) : 0);
+        after =
+            download(on.stream, &operands[i], i == written ? hr_tensor_count(want) : 0);
         if (i == written)
-            memcpy(result, (char *)after + (size_t)shift * size, result_bytes);
+            memcpy(result, (char *)after + (size_t)operands[i].shift * size,
+                   result_bytes);
         hr_free(after);
         hr_free(operands[i].before);
         hr_tensor_free(&operands[i].whole);
@@ -317,11 +330,11 @@ static void run_case(const op_kind *kind, const void *args_given, const hr_tenso
         kernel = hr_tensor_reshape(weight, HR_DIMS(weight->dim[0], weight->dim[1], 1,
                                                    weight->dim[2], weight->dim[3]));
     kind->reference(args_given, &kernel, want);
-    for (int64_t shift = 0; shift < 2; shift++) {
-        first = run_once(kind, &args, weight, 1, shift);
+    for (int aligned = 0; aligned < 2; aligned++) {
+        first = run_once(kind, &args, weight, 1, aligned);
         compare(kind, &args, first, want);
         for (int threads = 2; threads <= MAX_THREADS; threads++) {
-            again = run_once(kind, &args, weight, threads, shift);
+            again = run_once(kind, &args, weight, threads, aligned);
             snprintf(what, sizeof what, "other bits with %d threads than with 1",
                      threads);
             if (memcmp(first, again, hr_tensor_bytes(out)) != 0)

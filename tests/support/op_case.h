@@ -3,7 +3,8 @@
  * The call is described with host tensors: the operator's struct, with tensors from
  * hr_case_random and its kin. Two tensors with the same data are one tensor on the device
  * (aliases). hr_case_run repeats the call with 1, 2, 3 and 4 threads and with memory that
- * is aligned as the arena does it and by one element only; it asserts that
+ * is aligned as the arena does it and off by one element (a pixel for conv); it asserts
+ * that
  *   - the result is as near to the reference as tolerance.h says,
  *   - its bits are the same for all threads,
  *   - nothing was written around the result and no other operand has changed. */
