@@ -80,6 +80,7 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan)
                                    .frames = plan->frames,
                                    .eta_seconds = -1,
                                    .started = time(NULL)};
+    show->last_line = hr_clock_seconds();
     return hr_status_file_write(show->status_path, &show->status);
 }
 

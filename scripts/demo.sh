@@ -3,8 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-prompt=${1:-A red cat walks to the right in a meadow, animated style.}
+prompt=${1:-A purple car drives to the right in a city at night, animated style.}
 scripts/build.sh
-mkdir -p runs/demo
-build/haloreel render --model demo --prompt "$prompt" --seed 7 --force -o runs/demo/video.mp4
-echo "The video is in runs/demo/video.mp4"
+build/haloreel render --model demo --prompt "$prompt" --seed 7 --force --set output.folder=runs/demo
