@@ -1,10 +1,12 @@
-/* Convolution: out is cut into bands, some rows of one frame, each done by one thread. A
- * kernel over time is a sum of 2-d ones, added up band by band while the band is in the
- * cache. */
-#include "base/memory.h"
-#include "compute/cpu/cpu.h"
+/* Convolution, in one of two ways (packed.c chooses). Direct: out is cut into bands, some
+ * rows of one frame, each done by one thread; a kernel over time is a sum of 2-d ones,
+ * added up while the band is in the cache. Or as a matrix product of unfolded pixels. */
+#include "compute/cpu/gemm.h"
 
 enum {
+    UNFOLDED_BYTES = 512 * 1024, /* of a tile: what the L2 of many machines holds ... */
+    MIN_ROWS = 32, /* ... but never so few that the weights are read too often */
+    MAX_ROWS = 256,
     BAND_BYTES = 256 * 1024, /* of out: half of a usual L2 */
     BANDS_WANTED = 16        /* enough for four threads to end at about the same time */
 };
@@ -100,7 +102,7 @@ static hr_status run_band(void *user, int64_t i, int thread)
     return HR_OK;
 }
 
-hr_status hr_cpu_op_conv(hr_stream *stream, const hr_conv_args *args)
+static hr_status run_direct(hr_stream *stream, const hr_conv_args *args)
 {
     conv_plan plan = plan_conv(stream, args);
     int64_t n = args->out.dim[0] * plan.n_bands;
@@ -111,4 +113,35 @@ hr_status hr_cpu_op_conv(hr_stream *stream, const hr_conv_args *args)
     for (int64_t i = 0; i < plan.n_bands; i++)
         HR_TRY(init_band(&plan, i));
     return hr_pool_run(hr_cpu_of(stream)->pool, run_band, &plan, n);
+}
+
+static hr_status run_unfolded(hr_stream *stream, const hr_conv_args *args)
+{
+    const int64_t *weight = args->weight->dim;
+    int64_t positions = weight[2] * weight[3] * weight[4];
+    int64_t pads = args->pad_top + args->pad_bottom + args->pad_left + args->pad_right;
+    hr_cpu_gemm gemm = {.weight = args->weight,
+                        .rows = hr_tensor_rows(&args->out),
+                        .depth = positions * weight[1],
+                        .out = args->out,
+                        .bias = args->bias,
+                        .accumulate = args->accumulate};
+
+    if (positions == 1 && pads == 0) {
+        gemm.x = args->x.data;
+        return hr_cpu_gemm_run(stream, &gemm);
+    }
+    gemm.fetch = hr_cpu_of(stream)->kernels->unfold;
+    gemm.fetch_args = args;
+    gemm.max_rows = at_most(UNFOLDED_BYTES / (gemm.depth * 4), MAX_ROWS);
+    if (gemm.max_rows < MIN_ROWS)
+        gemm.max_rows = MIN_ROWS;
+    return hr_cpu_gemm_run(stream, &gemm);
+}
+
+hr_status hr_cpu_op_conv(hr_stream *stream, const hr_conv_args *args)
+{
+    const hr_cpu_packed *packed = args->weight->state;
+
+    return packed->direct ? run_direct(stream, args) : run_unfolded(stream, args);
 }

@@ -33,9 +33,11 @@ HR_OP_LIST(HR_CPU_OP)
 
 /* The state of packed weights: pieces, each for primitives of its own. */
 typedef struct hr_cpu_packed {
+    hr_dtype dtype; /* of the product: F32 for bf16 weights where it must be */
+    bool direct;    /* a conv that is not done as a matrix product */
     int n;
-    int64_t piece_width; /* linear: columns per piece, the last one may have fewer */
-    hr_onednn_weight *piece[]; /* linear: by columns; conv: by steps in time */
+    int64_t piece_width; /* columns per piece, the last one may have fewer; direct: all */
+    hr_onednn_weight *piece[]; /* by columns; direct: by steps in time */
 } hr_cpu_packed;
 
 #endif

@@ -1,7 +1,6 @@
-/* Linear: a grid of tiles, rows of x times pieces of the weight. The shapes alone decide
- * the tiles, so threads change nothing but who does which. */
+#include "compute/cpu/gemm.h"
+
 #include "base/memory.h"
-#include "compute/cpu/cpu.h"
 
 enum {
     MAX_ROWS = 128, /* of a tile */
@@ -10,16 +9,16 @@ enum {
     SHARES = 4         /* per thread: one that is held up does less */
 };
 
+/* A grid of tiles, rows times pieces of the weight. The shapes alone decide it, so
+ * threads change nothing but who does which. */
 typedef struct gemm_plan {
-    const hr_linear_args *args;
+    const hr_cpu_gemm *gemm;
     const hr_cpu *cpu;
     const hr_cpu_packed *packed;
-    int64_t rows, depth, columns;
     int64_t tile_rows, row_tiles;
-    bool widen;          /* bf16 rows to fp32 first */
-    int64_t work_floats; /* per thread: the tile of the product, then widened rows */
-    float *work;
-    int64_t tiles, shares; /* of both kinds, and into how many parts they are cut */
+    float *work; /* per thread: the tile of the product, then fetched rows */
+    int64_t work_floats;
+    int64_t tiles, shares; /* rows times pieces, and into how many parts they are cut */
     const hr_onednn_conv *conv[2][2]; /* [last row tile][last piece] */
 } gemm_plan;
 
@@ -28,55 +27,47 @@ static int64_t ceil_div(int64_t n, int64_t by)
     return (n + by - 1) / by;
 }
 
-static int64_t rows_per_tile(int64_t rows, int64_t pieces)
+static int64_t at_most(int64_t n, int64_t limit)
 {
-    int64_t wanted = ceil_div(ceil_div(rows * pieces, TILES_WANTED), MIN_ROWS) * MIN_ROWS;
-
-    return wanted < MAX_ROWS ? wanted : MAX_ROWS;
+    return n < limit ? n : limit;
 }
 
-static gemm_plan plan_gemm(const hr_stream *stream, const hr_linear_args *args)
+static gemm_plan plan_gemm(const hr_stream *stream, const hr_cpu_gemm *gemm)
 {
-    const hr_cpu_packed *packed = args->weight->state;
-    gemm_plan plan = {.args = args,
-                      .cpu = hr_cpu_of(stream),
-                      .packed = packed,
-                      .rows = args->x.dim[0],
-                      .depth = args->x.dim[1],
-                      .columns = args->out.dim[1],
-                      .widen = args->x.dtype == HR_BF16 && !stream->device->has_bf16};
+    const hr_cpu_packed *packed = gemm->weight->state;
+    gemm_plan plan = {.gemm = gemm, .cpu = hr_cpu_of(stream), .packed = packed};
+    int64_t rows = ceil_div(gemm->rows * packed->n, TILES_WANTED);
 
-    plan.tile_rows = rows_per_tile(plan.rows, packed->n);
-    plan.row_tiles = ceil_div(plan.rows, plan.tile_rows);
+    rows = ceil_div(rows, MIN_ROWS) * MIN_ROWS;
+    rows = at_most(rows, gemm->max_rows > 0 ? gemm->max_rows : MAX_ROWS);
+    plan.tile_rows = at_most(rows, gemm->rows);
+    plan.row_tiles = ceil_div(gemm->rows, plan.tile_rows);
     plan.work_floats = plan.tile_rows * packed->piece_width;
-    if (plan.widen)
-        plan.work_floats += plan.tile_rows * plan.depth;
+    if (gemm->x == NULL)
+        plan.work_floats += plan.tile_rows * gemm->depth;
     plan.work_floats = ceil_div(plan.work_floats, 16) * 16;
     return plan;
 }
 
 static int64_t rows_of(const gemm_plan *plan, int64_t tile)
 {
-    int64_t left = plan->rows - tile * plan->tile_rows;
-
-    return left < plan->tile_rows ? left : plan->tile_rows;
+    return at_most(plan->gemm->rows - tile * plan->tile_rows, plan->tile_rows);
 }
 
 static int64_t columns_of(const gemm_plan *plan, int64_t piece)
 {
-    int64_t left = plan->columns - piece * plan->packed->piece_width;
+    int64_t columns = plan->gemm->weight->dim[0], width = plan->packed->piece_width;
 
-    return left < plan->packed->piece_width ? left : plan->packed->piece_width;
+    return at_most(columns - piece * width, width);
 }
 
 static hr_status get_primitives(gemm_plan *plan)
 {
     hr_onednn_shape shape = {.height = 1,
-                             .c_in = plan->depth,
+                             .c_in = plan->gemm->depth,
                              .kernel_height = 1,
                              .kernel_width = 1,
-                             .dtype =
-                                 (int32_t)(plan->widen ? HR_F32 : plan->args->x.dtype)};
+                             .dtype = (int32_t)plan->packed->dtype};
 
     for (int last_row = 0; last_row < 2; last_row++)
         for (int last_piece = 0; last_piece < 2; last_piece++) {
@@ -91,13 +82,17 @@ static hr_status get_primitives(gemm_plan *plan)
 static hr_status run_tile(const gemm_plan *plan, int64_t tile, int64_t piece,
                           const void *x, int thread)
 {
+    const hr_cpu_gemm *gemm = plan->gemm;
     float *product = plan->work + thread * plan->work_floats;
-    hr_cpu_store store = {.args = plan->args,
-                          .product = product,
+    hr_cpu_store store = {.product = product,
                           .row = tile * plan->tile_rows,
                           .rows = rows_of(plan, tile),
                           .column = piece * plan->packed->piece_width,
-                          .width = columns_of(plan, piece)};
+                          .width = columns_of(plan, piece),
+                          .out = gemm->out,
+                          .bias = gemm->bias,
+                          .activation = gemm->activation,
+                          .accumulate = gemm->accumulate};
     hr_onednn_run_args run = {
         .conv = plan->conv[tile == plan->row_tiles - 1][piece == plan->packed->n - 1],
         .weight = plan->packed->piece[piece],
@@ -111,25 +106,24 @@ static hr_status run_tile(const gemm_plan *plan, int64_t tile, int64_t piece,
     return HR_OK;
 }
 
-/* Tiles [first, last), piece by piece of one row tile, whose rows are widened once. */
+/* Tiles [first, last), piece by piece of one row tile, whose rows are fetched once. */
 static hr_status run_tiles(const gemm_plan *plan, int64_t first, int64_t last, int thread)
 {
-    float *wide = plan->work + thread * plan->work_floats +
-                  plan->tile_rows * plan->packed->piece_width;
-    int64_t pieces = plan->packed->n;
-    size_t size = hr_dtype_size(plan->args->x.dtype);
+    const hr_cpu_gemm *gemm = plan->gemm;
+    float *fetched = plan->work + thread * plan->work_floats +
+                     plan->tile_rows * plan->packed->piece_width;
+    size_t row_bytes = (size_t)gemm->depth * hr_dtype_size(plan->packed->dtype);
 
     for (int64_t i = first; i < last; i++) {
-        int64_t tile = i / pieces;
-        const void *x = (const char *)plan->args->x.data +
-                        (size_t)(tile * plan->tile_rows * plan->depth) * size;
+        int64_t tile = i / plan->packed->n, piece = i % plan->packed->n;
+        int64_t row = tile * plan->tile_rows;
+        const void *x = fetched;
 
-        if (plan->widen) {
-            if (i == first || i % pieces == 0)
-                plan->cpu->kernels->widen(wide, x, rows_of(plan, tile) * plan->depth);
-            x = wide;
-        }
-        HR_TRY(run_tile(plan, tile, i % pieces, x, thread));
+        if (gemm->x != NULL)
+            x = (const char *)gemm->x + (size_t)row * row_bytes;
+        else if (i == first || piece == 0)
+            gemm->fetch(gemm->fetch_args, row, rows_of(plan, tile), fetched);
+        HR_TRY(run_tile(plan, tile, piece, x, thread));
     }
     return HR_OK;
 }
@@ -142,9 +136,9 @@ static hr_status run_share(void *user, int64_t i, int thread)
                      plan->tiles * (i + 1) / plan->shares, thread);
 }
 
-hr_status hr_cpu_op_linear(hr_stream *stream, const hr_linear_args *args)
+hr_status hr_cpu_gemm_run(hr_stream *stream, const hr_cpu_gemm *gemm)
 {
-    gemm_plan plan = plan_gemm(stream, args);
+    gemm_plan plan = plan_gemm(stream, gemm);
     int threads = stream->device->threads;
     void *work;
 
@@ -153,6 +147,25 @@ hr_status hr_cpu_op_linear(hr_stream *stream, const hr_linear_args *args)
                           &work));
     plan.work = work;
     plan.tiles = plan.row_tiles * plan.packed->n;
-    plan.shares = plan.tiles < SHARES * threads ? plan.tiles : SHARES * threads;
+    plan.shares = at_most(plan.tiles, SHARES * threads);
     return hr_pool_run(hr_cpu_of(stream)->pool, run_share, &plan, plan.shares);
+}
+
+hr_status hr_cpu_op_linear(hr_stream *stream, const hr_linear_args *args)
+{
+    const hr_cpu_packed *packed = args->weight->state;
+    hr_cpu_gemm gemm = {.weight = args->weight,
+                        .rows = args->x.dim[0],
+                        .depth = args->x.dim[1],
+                        .out = args->out,
+                        .bias = args->bias,
+                        .activation = args->activation};
+
+    if (packed->dtype == args->x.dtype) {
+        gemm.x = args->x.data;
+    } else {
+        gemm.fetch = hr_cpu_of(stream)->kernels->widen;
+        gemm.fetch_args = args;
+    }
+    return hr_cpu_gemm_run(stream, &gemm);
 }

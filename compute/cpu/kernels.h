@@ -3,11 +3,15 @@
 #ifndef HR_COMPUTE_CPU_KERNELS_H
 #define HR_COMPUTE_CPU_KERNELS_H
 
-#include "compute/ops.h"
+#include "compute/backend.h"
 
 /* Does units [first, last) of an operator; `args` is the struct of its operator. What a
  * unit is says the list below. */
 typedef void (*hr_cpu_kernel)(const void *args, int64_t first, int64_t last);
+
+/* Writes rows [first, first + n) of the left side of a product to `to`, dense: rows of x
+ * from bf16 to fp32, or what a pixel of a convolution is made from, [kt, kh, kw, C]. */
+typedef void (*hr_cpu_fetch_fn)(const void *args, int64_t first, int64_t n, float *to);
 
 /* X(operator, tensor whose shape decides, units of that tensor): the operators that are
  * nothing but a loop over independent units. */
@@ -40,12 +44,14 @@ typedef struct hr_cpu_attention_head {
     float *keys, *values;
 } hr_cpu_attention_head;
 
-/* One piece of a matrix product on its way out: rows of the product into columns [column,
- * column + width) of out. */
+/* A piece of a matrix product on its way out: rows [row, row + rows) and columns [column,
+ * column + width) of out = activation(product + bias), or of out += product + bias. */
 typedef struct hr_cpu_store {
-    const hr_linear_args *args;
     const float *product; /* [rows, width] */
     int64_t row, rows, column, width;
+    hr_tensor out, bias; /* out: fp [.., columns]; bias: F32 [columns], optional */
+    hr_activation activation;
+    bool accumulate;
 } hr_cpu_store;
 
 typedef struct hr_cpu_kernels {
@@ -53,7 +59,8 @@ typedef struct hr_cpu_kernels {
     HR_CPU_LOOP_LIST(HR_CPU_KERNEL_SLOT)
 #undef HR_CPU_KERNEL_SLOT
     void (*store)(const hr_cpu_store *store);
-    void (*widen)(float *dst, const uint16_t *src, int64_t n); /* bf16 to fp32 */
+    hr_cpu_fetch_fn unfold; /* of conv */
+    hr_cpu_fetch_fn widen;  /* of linear */
     int panel;
     void (*attention_pack)(const hr_cpu_attention_head *head, int64_t block);
     /* Queries [first, first + HR_CPU_ATTENTION_QUERIES) of the head; `work` holds

@@ -3,7 +3,8 @@
 #include "compute/cpu/cpu.h"
 
 enum {
-    MAX_COLUMNS = 256 /* of a linear piece: with 128 rows, a product that the L2 holds */
+    MAX_COLUMNS = 256, /* of a piece: with 128 rows, a product that the L2 holds */
+    DIRECT_CHANNELS = 48
 };
 
 static int64_t ceil_div(int64_t n, int64_t by)
@@ -12,47 +13,74 @@ static int64_t ceil_div(int64_t n, int64_t by)
 }
 
 /* Columns are cut evenly, in multiples of the widest register block. */
-static int64_t linear_width(int64_t columns)
+static int64_t width_of_pieces(int64_t columns)
 {
     int64_t pieces = ceil_div(columns, MAX_COLUMNS);
 
     return ceil_div(ceil_div(columns, pieces), 32) * 32;
 }
 
-/* What a weight is multiplied as: bf16 only where the machine has such products. */
-static hr_dtype product_dtype(const hr_packed *packed)
+/* oneDNN's direct kernels are the best as long as what they read of the weight for 32
+ * channels of the result stays near the L1, and read past the end when channels are no
+ * multiple of the vector (2.6, SSE4.1). */
+static bool is_direct(const hr_packed *packed)
 {
-    return packed->dtype == HR_BF16 && packed->device->has_bf16 ? HR_BF16 : HR_F32;
+    const int64_t *dim = packed->dim;
+
+    return packed->kind == HR_PACKED_CONV && dim[3] * dim[4] > 1 &&
+           dim[1] <= DIRECT_CHANNELS && dim[0] % 8 == 0 && dim[1] % 8 == 0;
 }
 
-/* Elements of piece `i` of a conv weight [co, ci, kt, kh, kw]: step i in time. */
-static void copy_time_step(const hr_packed *packed, const void *weight, size_t i,
-                           char *to)
+/* For each of `rows` rows [depth, inner] of elements, the transposed. */
+static void transpose(char *to, const char *from, size_t rows, size_t depth, size_t inner,
+                      size_t size)
 {
-    size_t size = hr_dtype_size(packed->dtype);
-    size_t kernel = (size_t)(packed->dim[3] * packed->dim[4]) * size;
-    size_t steps = (size_t)packed->dim[2], n = (size_t)(packed->dim[0] * packed->dim[1]);
-
-    for (size_t j = 0; j < n; j++)
-        memcpy(to + j * kernel, (const char *)weight + (j * steps + i) * kernel, kernel);
+    for (size_t r = 0; r < rows; r++, from += depth * inner * size)
+        for (size_t i = 0; i < inner; i++)
+            for (size_t d = 0; d < depth; d++, to += size)
+                memcpy(to, from + (d * inner + i) * size, size);
 }
 
-static hr_onednn_shape shape_of_piece(const hr_packed *packed, int i)
+/* A piece, dense: its columns of linear as they are; of an unfolded conv [columns, kt,
+ * kh, kw, ci]; of a direct one step in time, [co, ci, kh, kw]. */
+static void copy_piece(const hr_packed *packed, const void *weight, int i,
+                       int64_t columns, char *to)
 {
     const hr_cpu_packed *state = packed->state;
-    hr_onednn_shape shape = {.c_in = packed->dim[1],
+    const int64_t *dim = packed->dim;
+    size_t size = hr_dtype_size(packed->dtype), n = (size_t)(dim[0] * dim[1]);
+    size_t area = packed->kind == HR_PACKED_CONV ? (size_t)(dim[3] * dim[4]) : 1;
+    size_t positions = packed->kind == HR_PACKED_CONV ? (size_t)dim[2] * area : 1;
+    const char *from = weight;
+
+    if (state->direct) {
+        for (size_t j = 0; j < n; j++)
+            memcpy(to + j * area * size, from + (j * positions + (size_t)i * area) * size,
+                   area * size);
+        return;
+    }
+    from += (size_t)(i * state->piece_width * dim[1]) * positions * size;
+    transpose(to, from, (size_t)columns, (size_t)dim[1], positions, size);
+}
+
+static hr_onednn_shape shape_of_piece(const hr_packed *packed, int i, int64_t depth)
+{
+    const hr_cpu_packed *state = packed->state;
+    hr_onednn_shape shape = {.c_in = depth,
                              .c_out = packed->dim[0],
                              .kernel_height = 1,
                              .kernel_width = 1,
-                             .dtype = (int32_t)product_dtype(packed)};
-    int64_t left;
+                             .dtype = (int32_t)state->dtype};
+    int64_t left = packed->dim[0] - i * state->piece_width;
 
-    if (packed->kind == HR_PACKED_CONV) {
+    if (state->direct) {
+        shape.c_in = packed->dim[1];
         shape.kernel_height = packed->dim[3];
         shape.kernel_width = packed->dim[4];
+    } else if (left < state->piece_width) {
+        shape.c_out = left;
     } else {
-        left = packed->dim[0] - i * state->piece_width;
-        shape.c_out = left < state->piece_width ? left : state->piece_width;
+        shape.c_out = state->piece_width;
     }
     return shape;
 }
@@ -63,22 +91,16 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
 {
     hr_cpu_packed *state = packed->state;
     hr_cpu *cpu = packed->device->state;
-    hr_onednn_shape shape = shape_of_piece(packed, i);
+    hr_onednn_shape shape =
+        shape_of_piece(packed, i, hr_tensor_count(weight) / packed->dim[0]);
     size_t n =
         (size_t)(shape.c_out * shape.c_in * shape.kernel_height * shape.kernel_width);
-    const void *plain = room;
+    char *plain = room;
 
-    if (packed->kind == HR_PACKED_CONV)
-        copy_time_step(packed, weight->data, (size_t)i, room);
-    else
-        plain = (const char *)weight->data +
-                (size_t)(i * state->piece_width * packed->dim[1]) *
-                    hr_dtype_size(packed->dtype);
-    if (packed->dtype == HR_BF16 && shape.dtype == HR_F32) {
-        char *wide = room + n * sizeof(float);
-
-        hr_dtype_convert(wide, HR_F32, plain, HR_BF16, n);
-        plain = wide;
+    copy_piece(packed, weight->data, i, shape.c_out, plain);
+    if (packed->dtype != state->dtype) {
+        plain = room + n * sizeof(float);
+        hr_dtype_convert(plain, state->dtype, room, packed->dtype, n);
     }
     return hr_onednn_pack(cpu->onednn, &shape, plain, &state->piece[i]);
 }
@@ -88,11 +110,10 @@ static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
 {
     hr_cpu_packed *state = packed->state;
     size_t depth = (size_t)(hr_tensor_count(weight) / packed->dim[0]);
-    size_t width = packed->kind == HR_PACKED_CONV ? (size_t)packed->dim[0]
-                                                  : (size_t)state->piece_width;
     void *room;
 
-    HR_TRY(hr_cpu_scratch(stream, 2 * sizeof(float) * depth * width, &room));
+    HR_TRY(hr_cpu_scratch(stream, 2 * sizeof(float) * depth * (size_t)state->piece_width,
+                          &room));
     for (int i = 0; i < state->n; i++) {
         HR_TRY(pack_piece(packed, weight, i, room));
         packed->bytes += hr_onednn_weight_bytes(state->piece[i]);
@@ -109,9 +130,9 @@ static void destroy_pieces(hr_cpu_packed *state)
 
 hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
-    int64_t width = linear_width(packed->dim[0]);
-    int n = packed->kind == HR_PACKED_CONV ? (int)packed->dim[2]
-                                           : (int)ceil_div(packed->dim[0], width);
+    bool direct = is_direct(packed);
+    int64_t width = direct ? packed->dim[0] : width_of_pieces(packed->dim[0]);
+    int n = (int)(direct ? packed->dim[2] : ceil_div(packed->dim[0], width));
     hr_cpu_packed *state;
     void *memory;
     hr_status status;
@@ -119,8 +140,11 @@ hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
     HR_TRY(hr_alloc_or_fail(sizeof *state + (size_t)n * sizeof state->piece[0],
                             "packed weights", &memory));
     state = memory;
+    state->direct = direct;
     state->n = n;
     state->piece_width = width;
+    state->dtype =
+        packed->dtype == HR_BF16 && packed->device->has_bf16 ? HR_BF16 : HR_F32;
     packed->state = state;
     packed->bytes = 0;
     status = pack_pieces(stream, weight, packed);

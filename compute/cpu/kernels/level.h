@@ -11,13 +11,21 @@ static inline void *element(const hr_tensor *t, int64_t i)
     return (char *)t->data + i * (t->dtype == HR_F32 ? 4 : 2);
 }
 
+static inline vec activated(vec x, hr_activation activation)
+{
+    if (activation == HR_ACT_SILU)
+        return vec_silu(x);
+    return activation == HR_ACT_GELU_TANH ? vec_gelu_tanh(x) : x;
+}
+
 #define HR_CPU_DECLARE(name, tensor, units)                                              \
     void HR_LEVEL_NAME(hr_cpu_##name)(const void *args, int64_t first, int64_t last);
 HR_CPU_LOOP_LIST(HR_CPU_DECLARE)
 #undef HR_CPU_DECLARE
 
 void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *store);
-void HR_LEVEL_NAME(hr_cpu_widen)(float *dst, const uint16_t *src, int64_t n);
+void HR_LEVEL_NAME(hr_cpu_unfold)(const void *args, int64_t first, int64_t n, float *to);
+void HR_LEVEL_NAME(hr_cpu_widen)(const void *args, int64_t first, int64_t n, float *to);
 void HR_LEVEL_NAME(hr_cpu_attention_pack)(const hr_cpu_attention_head *head,
                                           int64_t block);
 void HR_LEVEL_NAME(hr_cpu_attention)(const hr_cpu_attention_head *head, int64_t first,

@@ -1,12 +1,5 @@
-/* Element by element, and the last step of a matrix product. */
+/* Element by element. */
 #include "compute/cpu/kernels/level.h"
-
-static inline vec activated(vec x, hr_activation activation)
-{
-    if (activation == HR_ACT_SILU)
-        return vec_silu(x);
-    return activation == HR_ACT_GELU_TANH ? vec_gelu_tanh(x) : x;
-}
 
 /* Inlined with a constant activation: the compiler then keeps its constants in registers.
  */
@@ -98,41 +91,4 @@ void HR_LEVEL_NAME(hr_cpu_fill)(const void *op, int64_t first, int64_t last)
 
     for (int64_t i = first; i < last; i += VEC)
         vec_put(args->out.data, args->out.dtype, i, last, vec_set(args->value));
-}
-
-static inline __attribute__((always_inline)) void store(const hr_cpu_store *store,
-                                                        hr_activation activation)
-{
-    const hr_tensor *bias = &store->args->bias, *out = &store->args->out;
-    int64_t n = store->width;
-
-    for (int64_t row = 0; row < store->rows; row++) {
-        const float *product = store->product + row * n;
-        void *to =
-            element(out, (store->row + row) * hr_tensor_width(out) + store->column);
-
-        for (int64_t i = 0; i < n; i += VEC) {
-            vec y = vec_get(product, HR_F32, i, n);
-
-            if (bias->n_dims > 0)
-                y += vec_get((const float *)bias->data + store->column, HR_F32, i, n);
-            vec_put(to, out->dtype, i, n, activated(y, activation));
-        }
-    }
-}
-
-void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *piece)
-{
-    if (piece->args->activation == HR_ACT_SILU)
-        store(piece, HR_ACT_SILU);
-    else if (piece->args->activation == HR_ACT_GELU_TANH)
-        store(piece, HR_ACT_GELU_TANH);
-    else
-        store(piece, HR_ACT_NONE);
-}
-
-void HR_LEVEL_NAME(hr_cpu_widen)(float *dst, const uint16_t *src, int64_t n)
-{
-    for (int64_t i = 0; i < n; i += VEC)
-        vec_put(dst, HR_F32, i, n, vec_get(src, HR_BF16, i, n));
 }

@@ -8,6 +8,7 @@ const hr_cpu_kernels HR_LEVEL_NAME(hr_cpu_kernels) = {
     HR_CPU_LOOP_LIST(HR_CPU_ENTRY)
 #undef HR_CPU_ENTRY
         .store = HR_LEVEL_NAME(hr_cpu_store_product),
+    .unfold = HR_LEVEL_NAME(hr_cpu_unfold),
     .widen = HR_LEVEL_NAME(hr_cpu_widen),
     .panel = PANEL,
     .attention_pack = HR_LEVEL_NAME(hr_cpu_attention_pack),
