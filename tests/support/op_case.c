@@ -320,6 +320,7 @@ static void run_case(const op_kind *kind, const void *args_given, const hr_tenso
     char what[64];
     hr_tensor kernel = {0}; /* always with a time step */
 
+    hr_device_close(hr_test_device_open(1)); /* skips here where there is none */
     memcpy(&args, args_given, kind->args_bytes);
     out = &args.tensors[kind->result];
     want = hr_alloc((size_t)hr_tensor_count(out) * sizeof *want);
