@@ -60,6 +60,8 @@ static void print_help(void)
 
 int main(int argc, char **argv)
 {
+    char name[32];
+
     argp_err_exit_status = HR_EXIT_USAGE;
     if (argc < 2) {
         hr_error("no command; haloreel --help lists them");
@@ -75,8 +77,11 @@ int main(int argc, char **argv)
         return HR_EXIT_DONE;
     }
     for (int i = 0; i < N_COMMANDS; i++)
-        if (strcmp(argv[1], commands[i].name) == 0)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            snprintf(name, sizeof name, "haloreel %s", commands[i].name);
+            argv[1] = name; /* what --help calls the program */
             return commands[i].run(argc - 1, argv + 1);
+        }
     hr_error("unknown command %s; haloreel --help lists them", argv[1]);
     return HR_EXIT_USAGE;
 }

@@ -189,8 +189,8 @@ static hr_status describe_key(hr_job_key key, bool markdown, hr_text *out)
         status = hr_text_printf(out, "| `%s` | %s | %s | %s |\n", info->name, range.s,
                                 shown, info->help);
     else if (status == HR_OK)
-        status = hr_text_printf(out, "  %-21s %s [%s]\n  %-21s   %s\n", info->name,
-                                range.s, shown, "", info->help);
+        status = hr_text_printf(out, "  %-21s %s [%s]\n      %s\n", info->name, range.s,
+                                shown, info->help);
     hr_text_free(&range);
     return status;
 }
