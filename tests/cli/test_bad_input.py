@@ -29,7 +29,7 @@ class JobFile(CliTest):
                 ("prompt: a\nsampler: {guidance: .nan}\n", "sampler.guidance"),
                 ("prompt: a\nvideo: {frames: 99999999999999999999}\n", "video.frames"),
                 (b"prompt: \xff\xfe\n", "cat.yaml"),
-                (bytes(random.Random(1).randrange(256) for _ in range(10_000_000)), "cat.yaml"),
+                (random.Random(1).randbytes(10_000_000), "cat.yaml"),
                 ("prompt: a\nvideo: {width: 100}\n", "nearest: 96 or 112"),
                 ("prompt: a\nvideo: {frames: 20}\n", "nearest: 17 or 21"),
                 ("prompt: a\nmodel: nosuch\n", "nosuch")):
