@@ -17,13 +17,14 @@ run() { # title, ctest options
     shift
     echo "== $title"
     ctest --test-dir "$folder" --output-on-failure --no-tests=error -j "$(nproc)" "$@" |
-        grep -vE '^(Internal ctest|Test project|    Start)'
-    { grep -oE '^\[  SKIPPED \] [a-z_0-9]+$' "$log" || true; } >>"$skipped"
+        grep -vE '^(Internal ctest|Test project|  +Start )'
+    # CMocka's lines, and those of Python's unittest
+    { grep -oE '^\[  SKIPPED \] [a-z_0-9]+$|^[a-z].* \.\.\. skipped .*' "$log" || true; } >>"$skipped"
 }
 
 run "all tests"
 for isa in avx2 plain; do
-    HR_TEST_ISA=$isa run "instruction set $isa" -R '^(compute|model|worker)/'
+    HR_TEST_ISA=$isa HALOREEL_ISA=$isa run "instruction set $isa" -R '^(compute|model|worker)/'
 done
 
 echo "skipped: $(wc -l <"$skipped")"

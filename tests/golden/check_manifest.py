@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Fails when a golden file is not the one whose SHA-256 manifest.json has, or is not listed."""
+
 import hashlib
 import json
 import pathlib
@@ -22,7 +23,10 @@ def main():
             bad.append(f"{name}: changed since it was made")
     present = {p.relative_to(HERE).as_posix() for p in HERE.rglob("*") if p.is_file()}
     hidden = {p for p in present if "__pycache__" in p}
-    bad += [f"{name}: not in manifest.json" for name in sorted(present - hidden - set(listed) - NOT_GOLDEN)]
+    bad += [
+        f"{name}: not in manifest.json"
+        for name in sorted(present - hidden - set(listed) - NOT_GOLDEN)
+    ]
     for line in bad:
         print(f"tests/golden/{line}")
     print(f"golden: {len(listed)} files listed, {len(bad)} wrong")
