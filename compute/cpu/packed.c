@@ -21,8 +21,8 @@ static int64_t width_of_pieces(int64_t columns)
 }
 
 /* oneDNN's direct kernels are the best as long as what they read of the weight for 32
- * channels of the result stays near the L1, and read past the end when channels are no
- * multiple of the vector (2.6, SSE4.1). */
+ * channels of the result stays near the L1; bands of other numbers of channels would begin
+ * at places where 2.6's SSE4.1 kernels cannot add. */
 static bool is_direct(const hr_packed *packed)
 {
     const int64_t *dim = packed->dim;
