@@ -31,9 +31,10 @@ static void auto_is_the_cpu(void **state)
 
     (void)state;
     for (int i = 0; i < 3; i++) {
+        hr_device_options options = {.name = names[i], .isa = hr_test_isa()};
         hr_device *device;
 
-        hr_test_ok(hr_device_open(&(hr_device_options){.name = names[i]}, &device));
+        hr_test_ok(hr_device_open(&options, &device));
         assert_string_equal(hr_device_name(device), "cpu");
         assert_false(hr_device_is_dry(device));
         hr_device_close(device);

@@ -13,7 +13,7 @@ const char *hr_test_device_name(void)
     return name == NULL ? "cpu" : name;
 }
 
-static hr_isa isa_under_test(void)
+hr_isa hr_test_isa(void)
 {
     static const char *const names[] = {"auto", "plain", "avx2", "avx512"};
     const char *name = getenv("HR_TEST_ISA");
@@ -29,7 +29,7 @@ static hr_isa isa_under_test(void)
 hr_device *hr_test_device_open(int threads)
 {
     hr_device_options options = {
-        .name = hr_test_device_name(), .threads = threads, .isa = isa_under_test()};
+        .name = hr_test_device_name(), .threads = threads, .isa = hr_test_isa()};
     hr_device *device = NULL;
     hr_status status = hr_device_open(&options, &device);
 

@@ -11,6 +11,9 @@
 /* "cpu" or "strict". */
 const char *hr_test_device_name(void);
 
+/* That of $HR_TEST_ISA; a process has one, whichever device is opened first. */
+hr_isa hr_test_isa(void);
+
 /* The device with that many threads (0: all). */
 hr_device *hr_test_device_open(int threads);
 
