@@ -33,6 +33,15 @@ const hr_cpu_kernels *hr_cpu_kernels_of(hr_isa isa)
     return &hr_cpu_kernels_plain;
 }
 
+/* A machine may have the instructions, and oneDNN no kernels that use them. */
+static bool has_bf16(hr_isa isa, const hr_onednn *onednn)
+{
+    hr_onednn_shape usual = {
+        .c_in = 64, .c_out = 64, .kernel_height = 1, .kernel_width = 1, .dtype = HR_BF16};
+
+    return hr_isa_has_bf16(isa) && hr_onednn_is_fast(onednn, &usual);
+}
+
 static hr_status cpu_open(hr_device *device, const hr_device_options *options)
 {
     hr_cpu *cpu;
@@ -43,7 +52,6 @@ static hr_status cpu_open(hr_device *device, const hr_device_options *options)
     HR_TRY(hr_alloc_or_fail(sizeof *cpu, "the cpu device", &memory));
     cpu = memory;
     device->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
-    device->has_bf16 = hr_isa_has_bf16(device->isa);
     cpu->kernels = hr_cpu_kernels_of(device->isa);
     status = hr_onednn_create(device->isa, device->threads, &cpu->onednn);
     if (status == HR_OK)
@@ -53,6 +61,7 @@ static hr_status cpu_open(hr_device *device, const hr_device_options *options)
         hr_free(cpu);
         return status;
     }
+    device->has_bf16 = has_bf16(device->isa, cpu->onednn);
     snprintf(device->description, sizeof device->description, "cpu, %s, %d thread%s",
              hr_isa_name(device->isa), device->threads, device->threads == 1 ? "" : "s");
     device->state = cpu;

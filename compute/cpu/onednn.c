@@ -80,9 +80,10 @@ hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out)
     HR_TRY(hr_alloc_or_fail(sizeof *onednn, "oneDNN's engine", &memory));
     onednn = memory;
     onednn->threads = threads;
-    HR_TRY_GOTO(hr_alloc_or_fail((size_t)threads * sizeof(void *), "scratch pads",
-                                 (void **)&onednn->scratchpads),
-                fail);
+    HR_TRY_GOTO(
+        hr_alloc_or_fail((size_t)threads * sizeof(void *), "scratch pads", &memory),
+        fail);
+    onednn->scratchpads = memory;
     HR_TRY_GOTO(checked(dnnl_engine_create(&onednn->engine, dnnl_cpu, 0), "engine"),
                 fail);
     HR_TRY_GOTO(checked(dnnl_stream_create(&onednn->stream, onednn->engine,
@@ -275,6 +276,21 @@ static dnnl_status_t pd_of_weight(const hr_onednn *onednn, const hr_onednn_shape
     common.pad_top = common.pad_bottom = (shape->kernel_height - 1) / 2;
     common.pad_left = common.pad_right = (shape->kernel_width - 1) / 2;
     return pd_create(onednn, &common, NULL, out);
+}
+
+bool hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape)
+{
+    dnnl_primitive_desc_t pd;
+    const char *name = "";
+    bool fast;
+
+    if (pd_of_weight(onednn, shape, &pd) != dnnl_success)
+        return false;
+    fast = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) ==
+               dnnl_success &&
+           strncmp(name, "ref", 3) != 0;
+    dnnl_primitive_desc_destroy(pd);
+    return fast;
 }
 
 static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from, md_ref from_md,

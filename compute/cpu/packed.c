@@ -1,6 +1,9 @@
 /* Weights of linear and conv, cut into pieces and packed. */
+#include "base/log.h"
 #include "base/memory.h"
 #include "compute/cpu/cpu.h"
+
+#include <stdatomic.h>
 
 enum {
     MAX_COLUMNS = 256, /* of a piece: with 128 rows, a product that the L2 holds */
@@ -21,8 +24,8 @@ static int64_t width_of_pieces(int64_t columns)
 }
 
 /* oneDNN's direct kernels are the best as long as what they read of the weight for 32
- * channels of the result stays near the L1; bands of other numbers of channels would begin
- * at places where 2.6's SSE4.1 kernels cannot add. */
+ * channels of the result stays near the L1; bands of other numbers of channels would
+ * begin at places where 2.6's SSE4.1 kernels cannot add. */
 static bool is_direct(const hr_packed *packed)
 {
     const int64_t *dim = packed->dim;
@@ -105,6 +108,27 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
     return hr_onednn_pack(cpu->onednn, &shape, plain, &state->piece[i]);
 }
 
+/* bf16 weights are multiplied as such where the machine has instructions for it and
+ * oneDNN has kernels for their shape. */
+static void choose_dtype(const hr_packed *packed, int64_t depth)
+{
+    static atomic_flag told = ATOMIC_FLAG_INIT;
+    hr_cpu_packed *state = packed->state;
+    const hr_cpu *cpu = packed->device->state;
+    hr_onednn_shape shape;
+
+    state->dtype = packed->dtype;
+    if (packed->dtype != HR_BF16)
+        return;
+    shape = shape_of_piece(packed, 0, depth);
+    if (packed->device->has_bf16 && hr_onednn_is_fast(cpu->onednn, &shape))
+        return;
+    state->dtype = HR_F32;
+    if (!atomic_flag_test_and_set(&told))
+        hr_info("device cpu: multiplies bf16 values in fp32: as exact, but slower than "
+                "processors with AVX512_BF16");
+}
+
 static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
                              hr_packed *packed)
 {
@@ -143,9 +167,8 @@ hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
     state->direct = direct;
     state->n = n;
     state->piece_width = width;
-    state->dtype =
-        packed->dtype == HR_BF16 && packed->device->has_bf16 ? HR_BF16 : HR_F32;
     packed->state = state;
+    choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0]);
     packed->bytes = 0;
     status = pack_pieces(stream, weight, packed);
     if (status != HR_OK) {
