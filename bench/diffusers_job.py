@@ -34,7 +34,7 @@ def main():
     torch.set_num_threads(job["threads"])
     seconds, last = {}, {}
     load = timed(seconds, "load", WanPipeline.from_pretrained)
-    pipe = load(model, torch_dtype=getattr(torch, dtype), local_files_only=True)
+    pipe = load(model, dtype=getattr(torch, dtype), local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
     pipe.encode_prompt = timed(seconds, "text", pipe.encode_prompt)
     pipe.vae.decode = timed(seconds, "decode", pipe.vae.decode)

@@ -6,7 +6,8 @@
 
 Same model folder, prompt, seed (and with it the same initial noise) and number of threads. haloreel
 writes an MP4 besides; diffusers' time has none in it. Needs build/haloreel (scripts/build.sh);
-diffusers is installed at need (scripts/reference_env.sh) unless --python names one that has it.
+diffusers is installed at need (scripts/reference_env.sh) unless --python names one that has it. On a
+CPU without bf16 instructions diffusers takes minutes in bf16; --numerics f32 leaves it out.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def reference_python(given):
 
 
 def run(command, threads):
-    """(seconds, peak MB, standard output) of a whole process."""
+    """(wall and CPU seconds, peak MB), standard output of a whole process."""
     env = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     env.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
@@ -49,7 +50,8 @@ def run(command, threads):
         out.seek(0), err.seek(0)
         if status:
             sys.exit(f"vs_diffusers: {command[0]} failed:\n{err.read()[-3000:]}")
-        return seconds, usage.ru_maxrss / 1000, out.read()
+        cpu = usage.ru_utime + usage.ru_stime
+        return (seconds, cpu, usage.ru_maxrss / 1000), out.read()
 
 
 class Job:
@@ -64,22 +66,44 @@ class Job:
         command += ["--prompt", self.args.prompt, "--seed", self.args.seed]
         command += [x for k, v in keys.items() for x in ("--set", f"{k}={v}")]
         command += ["-o", self.folder / "video.mp4", *more]
-        seconds, megabytes, text = run(command, self.args.threads)
+        cost, text = run(command, self.args.threads)
         stages = re.findall(r"^(text|denoise|decode) +([0-9.]+) s", text, re.M)
-        return seconds, megabytes, {name: float(value) for name, value in stages}
+        return cost, {name: float(value) for name, value in stages}
 
     def diffusers(self, numerics, more=()):
         """The job file that haloreel wrote, all defaults filled in, through WanPipeline."""
         command = [self.args.python, ROOT / "bench/diffusers_job.py", ROOT / "demo/model"]
         command += [self.folder / "video.run/job.yaml", ARITHMETIC[numerics], *more]
-        seconds, megabytes, text = run(command, self.args.threads)
-        return seconds, megabytes, json.loads(text)
+        cost, text = run(command, self.args.threads)
+        return cost, json.loads(text)
 
 
 def middle(rows):
-    """Medians of (seconds, megabytes, stages) over the repetitions."""
-    stages = {k: statistics.median(r[2][k] for r in rows) for k in rows[0][2]}
-    return statistics.median(r[0] for r in rows), statistics.median(r[1] for r in rows), stages
+    """Medians of the costs and of the stages over the repetitions."""
+    cost = [statistics.median(row) for row in zip(*(cost for cost, _ in rows))]
+    return cost, {k: statistics.median(stages[k] for _, stages in rows) for k in rows[0][1]}
+
+
+STAGES = ("load", "text", "denoise", "decode")
+
+
+def print_speed(table, args):
+    """A table for people, or CSV."""
+    head = ["numerics", "program", "wall s", "cpu s", "peak MB"] + [s + " s" for s in STAGES]
+    rows = [head] if not args.csv else [[h.replace(" ", "_").lower() for h in head]]
+    for numerics, program, (wall, cpu, peak), stages in table:
+        parts = [f"{stages[s]:.2f}" if s in stages else "" for s in STAGES]
+        rows.append([numerics, program, f"{wall:.2f}", f"{cpu:.2f}", f"{peak:.0f}", *parts])
+    for row in rows:
+        print(",".join(row) if args.csv else " ".join(f"{cell:>10}" for cell in row))
+    if args.csv:
+        return
+    for (numerics, _, ours, _), (_, _, theirs, _) in zip(table[::2], table[1::2]):
+        wall, cpu, peak = (b / a for a, b in zip(ours, theirs))
+        print(f"{numerics}: {wall:.1f} x as fast, {cpu:.1f} x less CPU, {peak:.1f} x less memory")
+    print(
+        f"{args.threads} threads, median of {args.repetitions}; haloreel's stages load their weights"
+    )
 
 
 def compare_speed(job, args):
@@ -90,28 +114,9 @@ def compare_speed(job, args):
         for _ in range(args.repetitions):
             ours.append(job.haloreel(numerics))
             theirs.append(job.diffusers(numerics))
-        table += [(numerics, "haloreel", *middle(ours)), (numerics, "diffusers", *middle(theirs))]
-    stages = ("load", "text", "denoise", "decode")
-    if args.csv:
-        print("numerics,program,wall_s,peak_mb," + ",".join(s + "_s" for s in stages))
-    else:
-        print(
-            f"{args.threads} threads, median of {args.repetitions}; s, MB; haloreel's stages load their weights"
-        )
-        print(f"{'':6} {'':10} {'wall':>7} {'peak':>6} " + " ".join(f"{s:>8}" for s in stages))
-    for numerics, program, wall, peak, parts in table:
-        cells = [f"{parts[s]:.2f}" if s in parts else "" for s in stages]
-        if args.csv:
-            print(f"{numerics},{program},{wall:.3f},{peak:.0f}," + ",".join(cells))
-        else:
-            print(
-                f"{numerics:6} {program:10} {wall:7.2f} {peak:6.0f} "
-                + " ".join(f"{c:>8}" for c in cells)
-            )
-    for ours, theirs in zip(table[::2], table[1::2]) if not args.csv else ():
-        print(
-            f"{ours[0]}: {theirs[2] / ours[2]:.1f} x as fast, {theirs[3] / ours[3]:.1f} x less memory"
-        )
+        table.append((numerics, "haloreel", *middle(ours)))
+        table.append((numerics, "diffusers", *middle(theirs)))
+    print_speed(table, args)
     return 0
 
 
@@ -156,7 +161,7 @@ def main():
     p.add_argument("--seed", type=int, default=7)
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--numerics", default="f32,exact")
-    p.add_argument("--repetitions", type=int, default=5)
+    p.add_argument("--repetitions", type=int, default=3)
     p.add_argument("--csv", action="store_true")
     args = p.parse_args()
     python = reference_python(args.python)
