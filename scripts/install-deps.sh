@@ -14,7 +14,7 @@ if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     cat >&2 <<'LIST'
 install-deps: only Debian and Ubuntu are known here. Please install by hand, with headers:
   a C17 and a C++17 compiler with OpenMP, CMake 3.22 or newer, Ninja, pkg-config, Python 3.9 or newer
-  libyaml             cJSON             oneDNN 2.6 or 3.x      SentencePiece (and protobuf)      utf8proc
+  libyaml, cJSON, oneDNN 2.6 or 3.x, utf8proc, SentencePiece (its pkg-config file may need protobuf's)
   FFmpeg's libavcodec (with libx264), libavformat, libavutil, libswscale
   CMocka 1.1 (for the tests)
 LIST
