@@ -90,27 +90,30 @@ static void copy_queries(const hr_cpu_attention_head *head, const query_block *b
            (size_t)((block->groups * ROWS - block->rows) * n) * sizeof(float));
 }
 
-/* A tile of a product, ROWS x PANEL: out (+)= a b, with a(i, k) = a[i * row_step + k *
- * step] and b a dense [depth][PANEL]. Inlined with constant steps; the sums stay in
- * registers. */
-static inline __attribute__((always_inline)) void multiply(const float *a, int64_t a_step,
-                                                           const float *b, int64_t depth,
-                                                           float *out, int64_t out_step,
-                                                           int add)
+/* Where the rows of a matrix lie: row i at data + i * step. */
+typedef struct strided {
+    float *data;
+    int64_t step;
+} strided;
+
+/* A tile of a product, ROWS x PANEL: out (+)= a b, with b a dense [depth][PANEL]. Inlined
+ * with constant steps; the sums stay in registers. */
+static inline __attribute__((always_inline)) void
+multiply(strided a, const float *b, int64_t depth, strided out, int add)
 {
     vec sum[ROWS][2];
 
 #pragma GCC unroll 12
     for (int i = 0; i < ROWS; i++) {
-        sum[i][0] = add ? vec_load(out + i * out_step) : (vec){0};
-        sum[i][1] = add ? vec_load(out + i * out_step + VEC) : (vec){0};
+        sum[i][0] = add ? vec_load(out.data + i * out.step) : (vec){0};
+        sum[i][1] = add ? vec_load(out.data + i * out.step + VEC) : (vec){0};
     }
     for (int64_t k = 0; k < depth; k++) {
         vec b0 = vec_load(b + k * PANEL), b1 = vec_load(b + k * PANEL + VEC);
 
 #pragma GCC unroll 12
         for (int i = 0; i < ROWS; i++) {
-            vec x = vec_set(a[i * a_step + k]);
+            vec x = vec_set(a.data[i * a.step + k]);
 
             sum[i][0] = vec_fma(x, b0, sum[i][0]);
             sum[i][1] = vec_fma(x, b1, sum[i][1]);
@@ -118,8 +121,8 @@ static inline __attribute__((always_inline)) void multiply(const float *a, int64
     }
 #pragma GCC unroll 12
     for (int i = 0; i < ROWS; i++) {
-        vec_store(out + i * out_step, sum[i][0]);
-        vec_store(out + i * out_step + VEC, sum[i][1]);
+        vec_store(out.data + i * out.step, sum[i][0]);
+        vec_store(out.data + i * out.step + VEC, sum[i][1]);
     }
 }
 
@@ -127,9 +130,9 @@ static void multiply_keys(const query_block *block, const float *keys, int64_t n
 {
     for (int64_t j = 0; j < n; j += PANEL)
         for (int64_t g = 0; g < block->groups; g++)
-            multiply(block->q + g * ROWS * block->depth, block->depth,
+            multiply((strided){block->q + g * ROWS * block->depth, block->depth},
                      keys + j * block->depth, block->depth,
-                     block->scores + g * ROWS * KEYS + j, KEYS, 0);
+                     (strided){block->scores + g * ROWS * KEYS + j, KEYS}, 0);
 }
 
 static void multiply_values(const query_block *block, const float *values, int64_t n)
@@ -138,8 +141,8 @@ static void multiply_values(const query_block *block, const float *values, int64
 
     for (int64_t d = 0; d < width; d += PANEL)
         for (int64_t g = 0; g < block->groups; g++)
-            multiply(block->scores + g * ROWS * KEYS, KEYS, values + d * KEYS, n,
-                     block->out + g * ROWS * width + d, width, 1);
+            multiply((strided){block->scores + g * ROWS * KEYS, KEYS}, values + d * KEYS,
+                     n, (strided){block->out + g * ROWS * width + d, width}, 1);
 }
 
 /* Scores of query i and n keys from `first`: scaled and with biases; returns the largest.

@@ -5,32 +5,37 @@ typedef struct row_sums {
     double sum, squares; /* of x - centre */
 } row_sums;
 
-/* Sums some elements at a time in fp32, and those sums in double. */
+static inline void add_to_sums(vec d, vec *sum, vec *squares)
+{
+    *sum += d;
+    *squares = vec_fma(d, d, *squares);
+}
+
+/* Sums some elements at a time in fp32, side by side so that none waits for the one
+ * before, and those sums in double. */
 static row_sums sums_of_row(const void *x, hr_dtype dtype, int64_t n, float centre)
 {
-    const int64_t chunk = 16 * VEC;
+    enum { WAYS = 4 };
+    const int64_t chunk = 32 * VEC;
     row_sums out = {0};
 
     for (int64_t first = 0; first < n; first += chunk) {
-        vec sum = {0}, squares = {0};
+        vec sum[WAYS] = {0}, squares[WAYS] = {0};
         int64_t i = first, last = first + chunk < n ? first + chunk : n;
 
-        for (; i + VEC <= last; i += VEC) {
+        for (; i + WAYS * VEC <= last; i += WAYS * VEC)
+            for (int way = 0; way < WAYS; way++)
+                add_to_sums(vec_get(x, dtype, i + way * VEC, n) - centre, &sum[way],
+                            &squares[way]);
+        for (; i < last; i += VEC) {
             vec d = vec_get(x, dtype, i, n) - centre;
 
-            sum += d;
-            squares = vec_fma(d, d, squares);
+            add_to_sums(last - i < VEC ? vec_first(d, last - i) : d, &sum[0],
+                        &squares[0]);
         }
-        if (i < last) {
-            vec d = vec_get(x, dtype, i, n) - centre;
-
-            for (int64_t lane = last - i; lane < VEC; lane++)
-                d[lane] = 0;
-            sum += d;
-            squares = vec_fma(d, d, squares);
-        }
-        out.sum += (double)vec_sum(sum);
-        out.squares += (double)vec_sum(squares);
+        out.sum += (double)vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+        out.squares +=
+            (double)vec_sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
     }
     return out;
 }
@@ -60,22 +65,32 @@ static void statistics(const hr_norm_args *args, const void *row, float *mean,
         (float)(sqrt((double)n) / (root > (double)args->eps ? root : (double)args->eps));
 }
 
-static void norm_row(const hr_norm_args *args, const void *x, void *out)
+typedef struct row_ends {
+    const void *x;
+    void *out;
+} row_ends;
+
+/* Inlined with constant types. */
+static inline __attribute__((always_inline)) void
+norm_row(const hr_norm_args *args, row_ends row, hr_dtype from, hr_dtype to)
 {
     int64_t n = hr_tensor_width(&args->x);
+    const float *weight = args->weight.n_dims > 0 ? args->weight.data : NULL;
+    const float *bias = args->bias.n_dims > 0 ? args->bias.data : NULL;
+    bool silu = args->activation == HR_ACT_SILU;
     float mean, factor, one = args->weight_plus_one ? 1.0F : 0.0F;
 
-    statistics(args, x, &mean, &factor);
+    statistics(args, row.x, &mean, &factor);
     for (int64_t i = 0; i < n; i += VEC) {
-        vec y = (vec_get(x, args->x.dtype, i, n) - mean) * factor;
+        vec y = (vec_get(row.x, from, i, n) - mean) * factor;
 
-        if (args->weight.n_dims > 0)
-            y *= vec_get(args->weight.data, HR_F32, i, n) + one;
-        if (args->bias.n_dims > 0)
-            y += vec_get(args->bias.data, HR_F32, i, n);
-        if (args->activation == HR_ACT_SILU)
+        if (weight != NULL)
+            y *= vec_get(weight, HR_F32, i, n) + one;
+        if (bias != NULL)
+            y += vec_get(bias, HR_F32, i, n);
+        if (silu)
             y = vec_silu(y);
-        vec_put(out, args->out.dtype, i, n, y);
+        vec_put(row.out, to, i, n, y);
     }
 }
 
@@ -84,8 +99,16 @@ void HR_LEVEL_NAME(hr_cpu_norm)(const void *op, int64_t first, int64_t last)
     const hr_norm_args *args = op;
     int64_t n = hr_tensor_width(&args->x);
 
-    for (int64_t row = first; row < last; row++)
-        norm_row(args, element(&args->x, row * n), element(&args->out, row * n));
+    for (int64_t i = first; i < last; i++) {
+        row_ends row = {element(&args->x, i * n), element(&args->out, i * n)};
+
+        if (args->x.dtype == HR_F32 && args->out.dtype == HR_F32)
+            norm_row(args, row, HR_F32, HR_F32);
+        else if (args->x.dtype == HR_F32)
+            norm_row(args, row, HR_F32, HR_BF16);
+        else
+            norm_row(args, row, HR_BF16, args->out.dtype);
+    }
 }
 
 /* Even places get x cos - y sin, odd ones y cos + x sin: the element times cos, plus its

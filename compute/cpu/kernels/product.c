@@ -5,21 +5,27 @@
 static inline __attribute__((always_inline)) void store(const hr_cpu_store *piece,
                                                         hr_activation activation)
 {
-    const hr_tensor *bias = &piece->bias, *out = &piece->out;
-    int64_t n = piece->width, columns = hr_tensor_width(out);
+    const hr_tensor *out = &piece->out;
+    const float *bias = NULL;
+    int64_t n = piece->width;
+    bool accumulate = piece->accumulate;
 
+    if (piece->bias.n_dims > 0)
+        bias = (const float *)piece->bias.data + piece->column;
     for (int64_t row = 0; row < piece->rows; row++) {
         const float *product = piece->product + row * n;
-        void *to = element(out, (piece->row + row) * columns + piece->column);
+        void *to =
+            element(out, (piece->row + row) * hr_tensor_width(out) + piece->column);
+        hr_dtype dtype = out->dtype;
 
         for (int64_t i = 0; i < n; i += VEC) {
             vec y = vec_get(product, HR_F32, i, n);
 
-            if (bias->n_dims > 0)
-                y += vec_get((const float *)bias->data + piece->column, HR_F32, i, n);
-            if (piece->accumulate)
-                y += vec_get(to, out->dtype, i, n);
-            vec_put(to, out->dtype, i, n, activated(y, activation));
+            if (bias != NULL)
+                y += vec_get(bias, HR_F32, i, n);
+            if (accumulate)
+                y += vec_get(to, dtype, i, n);
+            vec_put(to, dtype, i, n, activated(y, activation));
         }
     }
 }

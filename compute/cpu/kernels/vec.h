@@ -103,23 +103,43 @@ static inline vec_half vec_narrow(vec x)
                                    vec_half);
 }
 
-/* Elements [i, i + VEC) of an F32 or BF16 array of n; those past the end are zero. */
-static inline vec vec_get(const void *from, hr_dtype dtype, int64_t i, int64_t n)
+/* The last elements of an array, less than a vector. Apart, so that the vectors of loops
+ * have no address and stay in registers. */
+static __attribute__((noinline, unused)) vec
+vec_get_tail(const void *from, hr_dtype dtype, int64_t i, int64_t n)
 {
     vec x = {0};
     vec_half half = {0};
-    size_t count = i + VEC <= n ? VEC : (size_t)(n - i);
 
     if (dtype == HR_F32) {
-        if (count == VEC)
-            return vec_load((const float *)from + i);
-        memcpy(&x, (const float *)from + i, count * sizeof(float));
+        memcpy(&x, (const float *)from + i, (size_t)(n - i) * sizeof(float));
         return x;
     }
-    if (count == VEC)
-        memcpy(&half, (const uint16_t *)from + i, sizeof half);
+    memcpy(&half, (const uint16_t *)from + i, (size_t)(n - i) * sizeof(uint16_t));
+    return vec_widen(half);
+}
+
+static __attribute__((noinline, unused)) void vec_put_tail(void *to, hr_dtype dtype,
+                                                           int64_t i, int64_t n, vec x)
+{
+    vec_half half = vec_narrow(x);
+
+    if (dtype == HR_F32)
+        memcpy((float *)to + i, &x, (size_t)(n - i) * sizeof(float));
     else
-        memcpy(&half, (const uint16_t *)from + i, count * sizeof(uint16_t));
+        memcpy((uint16_t *)to + i, &half, (size_t)(n - i) * sizeof(uint16_t));
+}
+
+/* Elements [i, i + VEC) of an F32 or BF16 array of n; those past the end are zero. */
+static inline vec vec_get(const void *from, hr_dtype dtype, int64_t i, int64_t n)
+{
+    vec_half half;
+
+    if (i + VEC > n)
+        return vec_get_tail(from, dtype, i, n);
+    if (dtype == HR_F32)
+        return vec_load((const float *)from + i);
+    memcpy(&half, (const uint16_t *)from + i, sizeof half);
     return vec_widen(half);
 }
 
@@ -127,38 +147,52 @@ static inline vec vec_get(const void *from, hr_dtype dtype, int64_t i, int64_t n
 static inline void vec_put(void *to, hr_dtype dtype, int64_t i, int64_t n, vec x)
 {
     vec_half half;
-    size_t count = i + VEC <= n ? VEC : (size_t)(n - i);
 
-    if (dtype == HR_F32) {
-        if (count == VEC)
-            vec_store((float *)to + i, x);
-        else
-            memcpy((float *)to + i, &x, count * sizeof(float));
-        return;
-    }
-    half = vec_narrow(x);
-    if (count == VEC)
+    if (i + VEC > n) {
+        vec_put_tail(to, dtype, i, n, x);
+    } else if (dtype == HR_F32) {
+        vec_store((float *)to + i, x);
+    } else {
+        half = vec_narrow(x);
         memcpy((uint16_t *)to + i, &half, sizeof half);
-    else
-        memcpy((uint16_t *)to + i, &half, count * sizeof(uint16_t));
+    }
+}
+
+/* The first n lanes, then zeros. */
+static inline vec vec_first(vec x, int64_t n)
+{
+    vec_int lane;
+
+    for (int i = 0; i < VEC; i++)
+        lane[i] = i;
+    return (vec)((vec_int)x & (lane < (int32_t)n));
+}
+
+/* The upper part of the first `n` lanes, moved down by half of them. */
+static inline vec vec_upper_half(vec x, int n)
+{
+    vec_int from;
+
+    for (int i = 0; i < VEC; i++)
+        from[i] = (i + n / 2) % VEC;
+    return __builtin_shuffle(x, from);
 }
 
 static inline float vec_sum(vec x)
 {
-    float sum = x[0];
-
-    for (int i = 1; i < VEC; i++)
-        sum += x[i];
-    return sum;
+#pragma GCC unroll 4
+    for (int n = VEC; n > 1; n /= 2)
+        x += vec_upper_half(x, n);
+    return x[0];
 }
 
+/* NaN may be passed over. */
 static inline float vec_largest(vec x)
 {
-    float largest = x[0];
-
-    for (int i = 1; i < VEC; i++)
-        largest = x[i] > largest ? x[i] : largest;
-    return largest;
+#pragma GCC unroll 4
+    for (int n = VEC; n > 1; n /= 2)
+        x = vec_max(x, vec_upper_half(x, n));
+    return x[0];
 }
 
 /* exp within 1.1 ulp, held between 1.2e-38 and 2.4e38: nobody here needs 0 and infinity
