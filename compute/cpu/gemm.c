@@ -5,8 +5,9 @@
 enum {
     MAX_ROWS = 128, /* of a tile */
     MIN_ROWS = 16,
-    TILES_WANTED = 16, /* enough for four threads to end at about the same time */
-    SHARES = 4         /* per thread: one that is held up does less */
+    TILES_WANTED = 16,     /* enough for four threads to end at about the same time */
+    SHARES = 4,            /* per thread: one that is held up does less */
+    MIN_PRODUCTS = 1 << 20 /* below, waking threads costs more than it saves */
 };
 
 /* A grid of tiles, rows times pieces of the weight. The shapes alone decide it, so
@@ -148,6 +149,8 @@ hr_status hr_cpu_gemm_run(hr_stream *stream, const hr_cpu_gemm *gemm)
     plan.work = work;
     plan.tiles = plan.row_tiles * plan.packed->n;
     plan.shares = at_most(plan.tiles, SHARES * threads);
+    if (gemm->rows * gemm->depth * gemm->weight->dim[0] < MIN_PRODUCTS)
+        plan.shares = 1;
     return hr_pool_run(hr_cpu_of(stream)->pool, run_share, &plan, plan.shares);
 }
 
