@@ -165,19 +165,65 @@ static uint64_t available_in_meminfo(void)
     return result;
 }
 
-static uint64_t available_in_group(void)
+/* A number of memory.stat: pages of files that would be given back at need. */
+static uint64_t inactive_file(const char *folder)
 {
-    uint64_t limit = read_number("/sys/fs/cgroup/memory.max");
-    uint64_t used = read_number("/sys/fs/cgroup/memory.current");
+    unsigned long long value;
+    char line[256];
+    uint64_t result = 0;
+    FILE *file;
 
+    snprintf(line, sizeof line, "%.200s/memory.stat", folder);
+    file = fopen(line, "re");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof line, file) != NULL)
+        if (sscanf(line, "inactive_file %llu", &value) == 1)
+            result = value;
+    fclose(file);
+    return result;
+}
+
+static uint64_t available_in(const char *folder)
+{
+    char path[256];
+    uint64_t limit, used, cache = inactive_file(folder);
+
+    snprintf(path, sizeof path, "%.200s/memory.max", folder);
+    limit = read_number(path);
+    snprintf(path, sizeof path, "%.200s/memory.current", folder);
+    used = read_number(path);
     if (limit == UINT64_MAX || used == UINT64_MAX)
         return UINT64_MAX;
+    used = used > cache ? used - cache : 0;
     return limit > used ? limit - used : 0;
+}
+
+/* The least that this process's control group (version 2) and those above it leave. */
+static uint64_t available_in_groups(void)
+{
+    static const char root[] = "/sys/fs/cgroup";
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    char path[200] = "", line[256];
+    uint64_t least = available_in(root), here;
+
+    while (file != NULL && fgets(line, sizeof line, file) != NULL)
+        if (strncmp(line, "0::/", 4) == 0)
+            snprintf(path, sizeof path, "%s%.160s", root, line + 3);
+    if (file != NULL)
+        fclose(file);
+    path[strcspn(path, "\n")] = '\0';
+    while (strlen(path) > sizeof root) {
+        here = available_in(path);
+        least = here < least ? here : least;
+        *strrchr(path, '/') = '\0';
+    }
+    return least;
 }
 
 uint64_t hr_mem_available(void)
 {
-    uint64_t least = available_in_meminfo(), group = available_in_group();
+    uint64_t least = available_in_meminfo(), group = available_in_groups();
     struct rlimit limit;
 
     if (group < least)

@@ -61,8 +61,8 @@ static int check_memory(void)
 
     snprintf(line, sizeof line, "%s available", hr_format_bytes(free_bytes, size));
     return report(
-        free_bytes >= 500U * 1000 * 1000, "memory", line,
-        "the demo model takes about 0.3 GB: free some or raise the job's limit");
+        free_bytes >= 150U * 1000 * 1000, "memory", line,
+        "the demo model takes about 0.1 GB: free some or raise the job's limit");
 }
 
 static int check_codec(void)

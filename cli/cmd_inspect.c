@@ -142,7 +142,8 @@ static void print_model(const hr_model *model, const hr_job *job, const hr_plan 
 static hr_status inspect_with_defaults(const hr_model *model, hr_job *job, bool json)
 {
     hr_model_facts facts = hr_request_facts(hr_model_get_config(model));
-    hr_render render = {.job = job, .prompt = "", .negative_prompt = ""};
+    hr_render render = {
+        .job = job, .prompt = "", .negative_prompt = "", .preview_folder = ""};
     hr_device *device;
     hr_plan plan;
     hr_estimate need;
@@ -183,19 +184,38 @@ static hr_status inspect_model(const inspect_options *options)
     return status;
 }
 
+/* A name from a stranger's file: as a JSON string, or with '?' for what a terminal would
+ * obey. */
+static void print_name(const char *name, bool json)
+{
+    for (const unsigned char *c = (const unsigned char *)name; *c != '\0'; c++)
+        if (json && (*c < 0x20 || *c == '"' || *c == '\\' || *c == 0x7f))
+            printf("\\u%04x", *c);
+        else
+            putchar(!json && (*c < 0x20 || *c == 0x7f) ? '?' : *c);
+}
+
 static void print_tensor(const hr_stored_tensor *t, bool json, bool first)
 {
     if (json)
-        printf("%s\n  {\"name\": \"%s\", \"dtype\": \"%s\", \"shape\": [",
-               first ? "" : ",", t->name, t->dtype_name);
+        printf("%s\n  {\"name\": \"", first ? "" : ",");
     else
-        printf("  %-6s (", t->dtype_name);
+        fputs("  ", stdout);
+    print_name(json ? t->name : t->dtype_name, json);
+    fputs(json ? "\", \"dtype\": \"" : " (", stdout);
+    if (json) {
+        print_name(t->dtype_name, json);
+        fputs("\", \"shape\": [", stdout);
+    }
     for (int i = 0; i < t->n_dims; i++)
         printf("%s%" PRId64, i == 0 ? "" : ", ", t->dim[i]);
-    if (json)
+    if (json) {
         printf("], \"bytes\": %zu}", t->n_bytes);
-    else
-        printf(") %s\n", t->name);
+        return;
+    }
+    fputs(") ", stdout);
+    print_name(t->name, json);
+    putchar('\n');
 }
 
 static hr_status inspect_file(const inspect_options *options)

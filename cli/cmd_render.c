@@ -31,7 +31,7 @@ static bool stop_wanted(void *user)
     return hr_signals_stop_wanted();
 }
 
-/* Without what belongs to a run folder. Strings are borrowed. */
+/* All but the places of a run folder, so fit for an estimate. Strings are borrowed. */
 static hr_render render_of(const render_call *call, const hr_video *video)
 {
     return (hr_render){
@@ -43,6 +43,7 @@ static hr_render render_of(const render_call *call, const hr_video *video)
         .latents_in = call->options.latents_in,
         .latents_out = call->options.latents_out,
         .stop_after_step = call->options.stop_after_step,
+        .preview_folder = video->job.preview_every > 0 ? "" : NULL, /* the estimate's */
     };
 }
 
@@ -54,10 +55,17 @@ static void print_plan(const render_call *call, const hr_job *job,
     const hr_plan *plan = &call->plan;
     char memory[16], available[16];
 
-    hr_info("%" PRId64 "x%" PRId64 ", %" PRId64
-            " frames at %g fps; %d %s steps, guidance %g, shift %g, seed %" PRIu64,
-            plan->width, plan->height, plan->frames, job->fps, plan->n_steps,
-            samplers[job->sampler], plan->guidance, plan->shift, job->seed);
+    if (plan->frames == 1)
+        hr_info("a still of %" PRId64 "x%" PRId64 "; %d %s steps, guidance %g, shift %g",
+                plan->width, plan->height, plan->n_steps, samplers[job->sampler],
+                plan->guidance, plan->shift);
+    else
+        hr_info("%" PRId64 "x%" PRId64 ", %" PRId64
+                " frames at %g fps; %d %s steps, guidance %g, shift %g",
+                plan->width, plan->height, plan->frames, job->fps, plan->n_steps,
+                samplers[job->sampler], plan->guidance, plan->shift);
+    if (!call->is_batch)
+        hr_info("seed %" PRIu64, job->seed);
     hr_info("model %s, numerics %s; %s; memory %s of %s; %.3g TFLOP", job->model,
             numerics[job->numerics], hr_device_description(call->device),
             hr_format_bytes(need->device_bytes + need->host_bytes, memory),
@@ -163,6 +171,8 @@ static hr_status render_into(render_call *call, hr_video *video, const hr_run_fo
     HR_TRY(hr_show_progress_begin(&show, &call->plan));
     status = hr_worker_render(call->worker, &render, &times);
     HR_TRY(hr_show_progress_end(&show, status, result_of(call, run)));
+    if (call->options.stop_after_step == 0)
+        hr_run_folder_drop_others(run);
     print_result(call, video, run, &times);
     return HR_OK;
 }
@@ -239,6 +249,8 @@ static hr_status check_usage(const render_call *call, const hr_job *job)
 {
     const hr_render_options *o = &call->options;
 
+    if (o->seeds != NULL && job->is_set[HR_KEY_SEED])
+        return hr_fail(HR_ERR_ARG, "--seeds and sampler.seed are both given: which?");
     if (!job->is_set[HR_KEY_PROMPT] && o->prompts_file == NULL)
         return hr_fail(HR_ERR_ARG,
                        "no prompt: give --prompt, --prompts or a job file with one");

@@ -48,7 +48,7 @@ int hr_exit_code(hr_status status)
 static void print_help(void)
 {
     puts("haloreel " HR_VERSION
-         ": long, high-resolution videos from text with Wan-family models\n");
+         ": videos from text prompts with Wan-family diffusion transformers\n");
     puts("Usage: haloreel COMMAND [OPTION...]\n");
     for (int i = 0; i < N_COMMANDS; i++)
         printf("  %-8s %s\n", commands[i].name, commands[i].help);

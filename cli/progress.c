@@ -44,6 +44,11 @@ static void format_line(const hr_show_progress *show, const hr_progress *p,
 
     if (p->done == 0 || p->stage == HR_STAGE_TEXT || at < 0 || at >= LINE_BYTES)
         return;
+    if (p->done == p->total) {
+        snprintf(line + at, LINE_BYTES - (size_t)at, "  %.3g s/%s", seconds_each(p),
+                 unit_name(p->stage));
+        return;
+    }
     format_duration(seconds_each(p) * (double)(p->total - p->done), eta);
     snprintf(line + at, LINE_BYTES - (size_t)at, "  %.3g s/%s  ETA %s", seconds_each(p),
              unit_name(p->stage), eta);

@@ -30,10 +30,9 @@ static void *watch_signals(void *unused)
     fill_set(&set);
     if (sigwait(&set, &number) != 0)
         return NULL;
+    hr_warn("stopped by %s", number == SIGINT ? "Ctrl-C" : "SIGTERM");
     atomic_store(&stop_wanted, true);
     sigtimedwait(&set, NULL, &grace);
-    hr_log_progress(NULL);
-    hr_warn("stopped by %s", number == SIGINT ? "Ctrl-C" : "SIGTERM");
     _exit(HR_EXIT_STOPPED);
 }
 

@@ -24,28 +24,36 @@ static hr_status cannot(const char *do_what, const char *path)
     return hr_fail(HR_ERR_IO, "cannot %s folder %s: %s", do_what, path, strerror(errno));
 }
 
-static bool is_numbered(const char *name)
+static bool is_numbered(const char *name, const char *prefix)
 {
-    size_t n = strlen(name);
+    size_t n = strlen(name), n_prefix = strlen(prefix);
 
-    return strncmp(name, "frame-", 6) == 0 && n > 10 && strcmp(name + n - 4, ".png") == 0;
+    return strncmp(name, prefix, n_prefix) == 0 && n > n_prefix + 4 &&
+           strcmp(name + n - 4, ".png") == 0;
 }
 
-/* Removes the numbered pictures and the folder; one that is not there is fine. */
-static hr_status remove_folder(const char *path)
+hr_status hr_frames_clear(const char *path, const char *prefix)
 {
     DIR *dir = opendir(path);
     const struct dirent *entry;
 
     if (dir == NULL)
-        return errno == ENOENT ? HR_OK : cannot("read", path);
+        return errno == ENOENT || errno == ENOTDIR ? HR_OK : cannot("read", path);
     while ((entry = readdir(dir)) != NULL)
-        if (is_numbered(entry->d_name) && unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
+        if (is_numbered(entry->d_name, prefix) &&
+            unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
             closedir(dir);
             return cannot("empty", path);
         }
     closedir(dir);
-    return rmdir(path) == 0 ? HR_OK : cannot("remove", path);
+    return HR_OK;
+}
+
+/* Also where it is not there. */
+static hr_status remove_folder(const char *path)
+{
+    HR_TRY(hr_frames_clear(path, "frame-"));
+    return rmdir(path) == 0 || errno == ENOENT ? HR_OK : cannot("remove", path);
 }
 
 static hr_status name_folders(hr_frames_writer *writer, const char *folder)

@@ -23,4 +23,7 @@ hr_status hr_frames_finish(hr_frames_writer *writer);
 /* Removes what was written; takes NULL. */
 void hr_frames_abandon(hr_frames_writer *writer);
 
+/* Removes PREFIX*.png from a folder; what does not exist or is no folder is fine. */
+hr_status hr_frames_clear(const char *folder, const char *prefix);
+
 #endif

@@ -220,7 +220,9 @@ hr_status hr_model_entry_style_prompt(const hr_model_entry *entry, hr_job_style 
     if (style == HR_STYLE_NONE)
         return hr_text_add(out, prompt);
     if (phrase == NULL)
-        return hr_fail(HR_ERR_ARG, "style: %s: the model in %s has no words for it",
+        return hr_fail(HR_ERR_ARG,
+                       "style: %s: the model in %s has no words for it "
+                       "(styles: in its file below configs/models)",
                        names[style], entry->folder);
     if (strcasestr(prompt, phrase) != NULL)
         return hr_text_add(out, prompt);

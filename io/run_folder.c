@@ -2,10 +2,12 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/frames.h"
 #include "io/out_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -171,20 +173,25 @@ static hr_status lock_folder(hr_run_folder *run)
 
 static hr_status refuse_existing(const char *path)
 {
-    return hr_fail(HR_ERR_ARG, "%s: there is one already; --force replaces it", path);
+    return hr_fail(HR_ERR_ARG,
+                   "%s: there is one already; --force replaces it, or give "
+                   "another output.folder",
+                   path);
 }
+
+static const char *const result_names[] = {"video.mp4", "picture.png", "frames"};
+enum { N_RESULTS = sizeof result_names / sizeof result_names[0] };
 
 /* A folder keeps one result: a picture is not put beside an older film either. */
 static hr_status refuse_results(const hr_run_folder *run, const char *file)
 {
-    static const char *const names[] = {"video.mp4", "picture.png", "frames"};
     char *path = NULL;
     hr_status status = HR_OK;
 
     if (file != NULL && access(file, F_OK) == 0)
         return refuse_existing(file);
-    for (size_t i = 0; i < 3 && status == HR_OK; i++) {
-        status = join(run->folder, names[i], &path);
+    for (size_t i = 0; i < N_RESULTS && status == HR_OK; i++) {
+        status = join(run->folder, result_names[i], &path);
         if (status == HR_OK && access(path, F_OK) == 0)
             status = refuse_existing(path);
         hr_free(path);
@@ -199,7 +206,10 @@ static hr_status make_folders(const hr_run_options *options, const hr_run_folder
     HR_TRY(make_parent(run->log_file));
     if (options->file != NULL)
         HR_TRY(make_parent(options->file));
-    return run->preview_folder != NULL ? hr_folder_create(run->preview_folder) : HR_OK;
+    if (run->preview_folder == NULL)
+        return HR_OK;
+    HR_TRY(hr_folder_create(run->preview_folder));
+    return hr_frames_clear(run->preview_folder, "step-"); /* of an earlier run */
 }
 
 static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
@@ -211,6 +221,8 @@ static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
         HR_TRY(refuse_results(run, options->file));
     HR_TRY(hr_folder_create(run->folder));
     HR_TRY(lock_folder(run));
+    if (!options->force) /* again: another process may just have finished */
+        HR_TRY(refuse_results(run, options->file));
     return make_folders(options, run);
 }
 
@@ -240,6 +252,21 @@ void hr_run_folder_close(hr_run_folder *run)
     hr_free(run->status_file);
     hr_free(run->log_file);
     *run = (hr_run_folder){.lock = -1};
+}
+
+void hr_run_folder_drop_others(const hr_run_folder *run)
+{
+    const char *result = hr_run_folder_result(run);
+    char *path = NULL;
+
+    for (size_t i = 0; i < N_RESULTS; i++) {
+        if (join(run->folder, result_names[i], &path) != HR_OK)
+            return;
+        if (result != NULL && strcmp(path, result) != 0 && access(path, F_OK) == 0 &&
+            hr_frames_clear(path, "frame-") == HR_OK && remove(path) != 0)
+            hr_warn("an older result is left: %s: %s", path, strerror(errno));
+        hr_free(path);
+    }
 }
 
 hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job)

@@ -43,6 +43,10 @@ hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out);
 /* Frees and unlocks; takes a zeroed one. */
 void hr_run_folder_close(hr_run_folder *run);
 
+/* After a success: removes what an earlier, replaced run left of the other kinds (a film
+ * beside a picture, ...), so that the folder keeps one result. */
+void hr_run_folder_drop_others(const hr_run_folder *run);
+
 /* Writes job.yaml: the job with all its set keys. */
 hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job);
 

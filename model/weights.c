@@ -62,6 +62,11 @@ hr_status hr_weights_expect(hr_weights *weights, const char *name, int n_dims,
     hr_weight_entry *entry = hr_weight_files_find(&weights->files, name);
     declaration *declared;
 
+    for (int i = 0; i < n_dims; i++)
+        if (dim[i] < 1)
+            return hr_fail(HR_ERR_MODEL,
+                           "%s: the config makes it %lld wide, at least 1 is needed",
+                           name, (long long)dim[i]);
     if (weights->n_declared == weights->capacity) {
         size_t capacity = weights->capacity == 0 ? 64 : 2 * weights->capacity;
 

@@ -96,10 +96,6 @@ hr_status hr_saver_finish(hr_saver *saver)
     if (saver->n_done != saver->n_frames)
         status = hr_fail(HR_ERR_INTERNAL, "%" PRId64 " of %" PRId64 " frames were saved",
                          saver->n_done, saver->n_frames);
-    if (status == HR_OK && frames != NULL) {
-        saver->frames = NULL;
-        status = hr_safetensors_finish(frames);
-    }
     if (status == HR_OK && pictures != NULL) {
         saver->pictures = NULL;
         status = hr_frames_finish(pictures);
@@ -107,6 +103,10 @@ hr_status hr_saver_finish(hr_saver *saver)
     if (status == HR_OK && video != NULL) {
         saver->video = NULL;
         status = hr_video_finish(video);
+    }
+    if (status == HR_OK && frames != NULL) {
+        saver->frames = NULL;
+        status = hr_safetensors_finish(frames);
     }
     if (status == HR_OK && saver->picture != NULL)
         status = hr_picture_write_png(saver->paths.picture, saver->picture, saver->width,

@@ -102,10 +102,7 @@ static hr_status run_stages(hr_worker *worker, const hr_render *render, float *l
         return HR_OK;
     if (!worker->keep_parts)
         hr_parts_drop_experts(worker);
-    HR_TRY(hr_decode_stage(worker, render, latents, times));
-    if (!worker->keep_parts)
-        hr_parts_drop_vae(worker);
-    return HR_OK;
+    return hr_decode_stage(worker, render, latents, times);
 }
 
 hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
@@ -123,6 +120,10 @@ hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
                 done);
     HR_TRY_GOTO(hr_alloc_or_fail(bytes, "latents", &latents), done);
     status = run_stages(worker, render, latents, &own);
+    if (!worker->keep_parts) {
+        hr_parts_drop_experts(worker);
+        hr_parts_drop_vae(worker);
+    }
     if (times != NULL)
         *times = own;
 done:

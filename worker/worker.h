@@ -79,8 +79,9 @@ typedef struct hr_render_times {
     double start_seconds;           /* from the start of the process to the first step */
 } hr_render_times;
 
-/* Renders one video: text, denoise, latents to disk, decode, files. A failure leaves
- * nothing under a final name and the worker usable. `times` may be NULL. */
+/* Renders one video: text, denoise, latents to disk, decode, files. A failure
+ * leaves nothing under a final name but the denoised latents, and the worker usable.
+ * `times` may be NULL. */
 hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
                            hr_render_times *times);
 

@@ -21,8 +21,9 @@ void hr_pool_destroy(hr_pool *pool);
 typedef hr_status (*hr_pool_fn)(void *user, int64_t i, int thread);
 
 /* Does units 0..n-1, each once, on whichever thread is free next, and waits for all.
- * Returns the worst status; after a failure the units not yet begun are left out. One
- * call at a time runs, others wait. */
+ * Returns the worst status; after a failure the units not yet begun are left out, so
+ * which of several failures it is can vary. One call at a time runs, others wait. The
+ * calling thread's OpenMP teams are of one thread from then on. */
 hr_status hr_pool_run(hr_pool *pool, hr_pool_fn fn, void *user, int64_t n);
 
 #endif

@@ -14,6 +14,7 @@ import unittest
 PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/haloreel"
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GOLDEN = os.path.join(SOURCE, "tests", "golden")
+SANITIZED = bool(os.environ.get("HR_SANITIZED"))  # the address sanitizer maps terabytes
 DEADLINE = 120  # seconds that any one run may take
 
 # A short job of the demo model.

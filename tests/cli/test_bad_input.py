@@ -4,8 +4,9 @@ import random
 import resource
 import shutil
 import struct
+import unittest
 
-from harness import QUICK, CliTest, edit_json, main, read_safetensors, write_safetensors
+from harness import QUICK, SANITIZED, CliTest, edit_json, main, read_safetensors, write_safetensors
 
 USAGE, MODEL, RESOURCES = 2, 3, 4
 
@@ -216,6 +217,7 @@ class Output(CliTest):
                              limit=small_files)
                 self.assertFalse(os.path.exists(self.path("f")) or os.path.exists(self.path("l")))
 
+    @unittest.skipIf(SANITIZED, "the address space cannot be limited under the sanitizer")
     def test_not_enough_memory(self):
         def little_memory():
             resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))

@@ -1,15 +1,50 @@
 """haloreel render as its user sees it: files, names, the same bytes twice."""
 import json
 import os
+import shutil
 import struct
+import zlib
 
-from harness import QUICK, CliTest, main, read_safetensors
+from harness import QUICK, CliTest, edit_json, main, read_safetensors
 
 PROMPT = "A red cat walks through a green meadow."
 
 
 def png_size(data):
     return struct.unpack(">II", data[16:24])
+
+
+def pixels(path):
+    """The bytes of an 8-bit RGB PNG, its row filters undone."""
+    data, at, packed = open_bytes(path), 8, b""
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        packed += data[at + 8:at + 8 + length] if kind == b"IDAT" else b""
+        at += 12 + length
+    raw, (width, height), out = zlib.decompress(packed), png_size(data), []
+    before = [0] * (3 * width)
+    for y in range(height):
+        line = raw[y * (3 * width + 1):(y + 1) * (3 * width + 1)]
+        row = []
+        for x, value in enumerate(line[1:]):
+            left = row[x - 3] if x >= 3 else 0
+            corner = before[x - 3] if x >= 3 else 0
+            row.append((value + unfiltered(line[0], left, before[x], corner)) % 256)
+        out += row
+        before = row
+    return out
+
+
+def unfiltered(kind, left, up, corner):
+    if kind == 4:
+        guess = left + up - corner
+        return min((abs(guess - left), 0, left), (abs(guess - up), 1, up), (abs(guess - corner), 2, corner))[2]
+    return (0, left, up, (left + up) // 2)[kind]
+
+
+def open_bytes(path):
+    with open(path, "rb") as file:
+        return file.read()
 
 
 class Render(CliTest):
@@ -88,6 +123,33 @@ class Render(CliTest):
             self.render("--set", "style=" + style, "-o", style + ".mp4")
         self.assertEqual(len({self.read(s + ".mp4") for s in ("animated", "photorealistic", "none")}), 3)
 
+    def test_force_keeps_one_result(self):
+        self.render("--set", "output.folder=out", "--set", "output.preview_every=1")
+        self.render("--set", "output.folder=out", "--set", "output.video=png", "--force",
+                    "--set", "output.preview_every=0")
+        self.assertEqual(sorted(n for n in os.listdir(self.path("out")) if n in ("video.mp4", "frames")), ["frames"])
+        self.render("--set", "output.folder=out", "--force")
+        self.assertFalse(os.path.exists(self.path("out", "frames")))
+        self.assertEqual(os.listdir(self.path("out", "preview")), [])
+
+    def test_one_memory_figure(self):
+        """Alone, in a batch and in inspect: previews count."""
+        alone = self.render("-o", "a.mp4").stderr.decode()
+        batch = self.succeeds("render", "--prompt", PROMPT, *QUICK[:-2], "--seeds", "7", "--set",
+                              "output.folder=b").stderr.decode()
+        figures = [line.split("memory ")[1].split(" of")[0] for line in (alone + batch).splitlines()
+                   if "memory " in line]
+        self.assertEqual(len(figures), 2)
+        self.assertEqual(figures[0], figures[1])
+
+    def test_preview_shows_what_becomes_of_it(self):
+        """The last preview but one of a still is nearly the picture, and the pictures are compressed alike."""
+        arguments = ["--set", "video.frames=1", "--set", "sampler.steps=12", "--set", "output.preview_every=11"]
+        self.render(*arguments, "-o", "a.png")
+        preview, picture = pixels(self.path("a.run", "preview", "step-0011.png")), pixels(self.path("a.png"))
+        difference = sum(abs(a - b) for a, b in zip(preview, picture)) / len(picture)
+        self.assertLess(difference, 10)
+
     def test_drawn_seed_is_recorded(self):
         self.succeeds("render", "--prompt", PROMPT, *QUICK[:-2], "-o", "a.mp4")
         self.assertIn("seed:", self.read("a.run", "job.yaml").decode())
@@ -105,6 +167,20 @@ class Render(CliTest):
             self.succeeds("render", "--model", os.path.abspath(model), "--prompt", "a cat", *QUICK,
                           "--set", "video.width=%d" % size, "--set", "video.height=%d" % size,
                           "-o", case + ".mp4")
+
+    def test_the_boundary_belongs_to_the_first_expert(self):
+        """wan-spec: t >= boundary is high noise. Timesteps of 5 UniPC steps at shift 3."""
+        sigma = [3 * u / (1 + 2 * u) for u in (1 - 0.999 * i / 5 for i in range(5))]
+        middle = int(sigma[2] * 1000)
+        results = {}
+        for name, boundary in (("at", middle), ("below", middle - 0.5), ("above", middle + 0.5)):
+            shutil.rmtree(self.path("model"), ignore_errors=True)
+            edit_json(os.path.join(self.model("wan22-moe"), "model_index.json"), boundary_ratio=boundary / 1000)
+            self.succeeds("render", "--model", self.path("model"), "--prompt", "a cat", *QUICK, "--set", "sampler.steps=5",
+                          "--set", "sampler.shift=3", "-o", name + ".mp4", "--latents-out", name)
+            results[name] = self.read(name)
+        self.assertEqual(results["at"], results["below"])
+        self.assertNotEqual(results["at"], results["above"])
 
     def test_all_samplers(self):
         for name in ("unipc", "euler", "dpm++"):

@@ -126,7 +126,9 @@ static void test_file_refused(void **state)
     refuses(&options, HR_ERR_ARG, "out.mp4: nothing to put there, output.video is none");
     hr_test_write(film, "x", 1);
     options = (hr_run_options){.file = film};
-    refuses(&options, HR_ERR_ARG, "out.mp4: there is one already; --force replaces it");
+    refuses(&options, HR_ERR_ARG,
+            "out.mp4: there is one already; --force replaces it, or give another "
+            "output.folder");
     assert_int_equal(hr_test_count_entries(base), 1);
 }
 
@@ -136,14 +138,16 @@ static void test_existing_result(void **state)
     const char *folder = hr_test_path(hr_test_folder(), "run"), *path = NULL;
     hr_run_options options = {.folder = folder, .video = HR_JOB_PNG};
     hr_run_folder run;
-    char message[64];
+    char message[128];
 
     (void)state;
     assert_int_equal(mkdir(folder, 0777), 0);
     for (size_t i = 0; i < 3; i++) {
         path = hr_test_path(folder, names[i]);
         hr_test_write(path, "x", 1);
-        snprintf(message, sizeof message, "%s: there is one already; --force replaces it",
+        snprintf(message, sizeof message,
+                 "%s: there is one already; --force replaces it, or give another "
+                 "output.folder",
                  names[i]);
         options.force = false;
         refuses(&options, HR_ERR_ARG, message);

@@ -46,47 +46,74 @@ static hr_model_facts facts_of(const hr_model_config *c)
                             .rope_max = c->transformer.rope_max};
 }
 
-static void render_with(const hr_model *model, hr_device *device,
-                        const hr_golden_run *run, const hr_pipeline_options *options)
+/* A render of the run without files; `job` and `plan` are filled in and must outlive it.
+ */
+static hr_render make_render(const hr_model *model, const hr_golden_run *run, hr_job *job,
+                             hr_plan *plan)
 {
-    const hr_model_config *config = hr_model_get_config(model);
-    hr_job job = job_of(run, config);
-    hr_model_facts facts = facts_of(config);
-    hr_group alone = hr_group_alone();
-    hr_plan plan;
-    hr_worker *worker;
-    hr_render render = {
-        .job = &job,
-        .plan = &plan,
+    hr_model_facts facts = facts_of(hr_model_get_config(model));
+
+    *job = job_of(run, hr_model_get_config(model));
+    hr_test_ok(hr_plan_make(job, &facts, plan));
+    return (hr_render){
+        .job = job,
+        .plan = plan,
         .prompt = run->prompt,
         .negative_prompt = run->negative_prompt != NULL ? run->negative_prompt : "",
-        .latents_in = options->latents_in,
-        .latents_out = hr_test_path(options->folder, "latents.safetensors"),
-        .save.frames_file = hr_test_path(options->folder, "frames.safetensors"),
-        .trace = options->trace,
     };
+}
 
-    hr_test_ok(hr_plan_make(&job, &facts, &plan));
-    hr_test_ok(hr_worker_open(&alone,
-                              &(hr_worker_options){.model = model,
-                                                   .device = device,
-                                                   .numerics = options->numerics,
-                                                   .keep_parts = options->keep_parts},
-                              &worker));
-    for (int i = 0; i < options->n_times || i == 0; i++)
-        hr_test_ok(hr_worker_render(worker, &render, NULL));
+static void render_times(const hr_worker_options *options, const hr_render *render, int n)
+{
+    hr_group alone = hr_group_alone();
+    hr_worker *worker;
+
+    hr_test_ok(hr_worker_open(&alone, options, &worker));
+    for (int i = 0; i < n || i == 0; i++)
+        hr_test_ok(hr_worker_render(worker, render, NULL));
     hr_worker_close(worker);
+}
+
+void hr_pipeline_estimate(const hr_golden *golden, const hr_golden_run *run,
+                          bool keep_parts, hr_device *device, hr_pipeline_figures *out)
+{
+    hr_worker_options options = {.device = device, .keep_parts = keep_parts};
+    hr_model *model;
+    hr_render render;
+    hr_job job;
+    hr_plan plan;
+
+    hr_test_ok(hr_model_open(hr_golden_pipeline(golden), &model));
+    options.model = model;
+    render = make_render(model, run, &job, &plan);
+    hr_test_ok(hr_estimate_render(&options, &render, &out->estimate));
+    render_times(&options, &render, 1);
+    out->measured = hr_device_get_stats(device);
     hr_job_free(&job);
+    hr_model_close(model);
 }
 
 void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
                         const hr_pipeline_options *options)
 {
-    hr_model *model;
     hr_device *device = hr_test_device_open(options->threads);
+    hr_worker_options worker = {.device = device,
+                                .numerics = options->numerics,
+                                .keep_parts = options->keep_parts};
+    hr_model *model;
+    hr_render render;
+    hr_job job;
+    hr_plan plan;
 
     hr_test_ok(hr_model_open(hr_golden_pipeline(golden), &model));
-    render_with(model, device, run, options);
+    worker.model = model;
+    render = make_render(model, run, &job, &plan);
+    render.latents_in = options->latents_in;
+    render.latents_out = hr_test_path(options->folder, "latents.safetensors");
+    render.save.frames_file = hr_test_path(options->folder, "frames.safetensors");
+    render.trace = options->trace;
+    render_times(&worker, &render, options->n_times);
+    hr_job_free(&job);
     hr_model_close(model);
     assert_int_equal(hr_device_get_stats(device).live_bytes, 0);
     hr_device_close(device);

@@ -5,7 +5,7 @@
 
 #include "support/golden.h"
 #include "support/test_util.h"
-#include "worker/worker.h"
+#include "worker/estimate.h"
 
 /* What a test varies. Zeroed: numerics exact, all threads, noise of torch from the run's
  * seed. */
@@ -22,6 +22,14 @@ typedef struct hr_pipeline_options {
 /* Asserts that everything works and nothing leaks. */
 void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
                         const hr_pipeline_options *options);
+
+/* What a run was estimated to need, and what it took on `device`, which is fresh. */
+typedef struct hr_pipeline_figures {
+    hr_estimate estimate;
+    hr_device_stats measured;
+} hr_pipeline_figures;
+void hr_pipeline_estimate(const hr_golden *golden, const hr_golden_run *run,
+                          bool keep_parts, hr_device *device, hr_pipeline_figures *out);
 
 /* (1, C, F, h, w) of the reference from our [F, C, h, w], and its inverse. */
 void hr_pipeline_to_reference(const float *ours, const int64_t fchw[4], float *out);
