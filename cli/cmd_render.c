@@ -53,19 +53,16 @@ static void print_plan(const render_call *call, const hr_job *job,
     static const char *const numerics[] = {"exact", "fast", "f32"};
     static const char *const samplers[] = {"unipc", "euler", "dpm++"};
     const hr_plan *plan = &call->plan;
-    char memory[16], available[16];
+    char memory[16], available[16], seed[32] = "", frames[64] = ", a still picture";
 
-    if (plan->frames == 1)
-        hr_info("a still of %" PRId64 "x%" PRId64 "; %d %s steps, guidance %g, shift %g",
-                plan->width, plan->height, plan->n_steps, samplers[job->sampler],
-                plan->guidance, plan->shift);
-    else
-        hr_info("%" PRId64 "x%" PRId64 ", %" PRId64
-                " frames at %g fps; %d %s steps, guidance %g, shift %g",
-                plan->width, plan->height, plan->frames, job->fps, plan->n_steps,
-                samplers[job->sampler], plan->guidance, plan->shift);
     if (!call->is_batch)
-        hr_info("seed %" PRIu64, job->seed);
+        snprintf(seed, sizeof seed, ", seed %" PRIu64, job->seed);
+    if (plan->frames > 1)
+        snprintf(frames, sizeof frames, ", %" PRId64 " frames at %g fps", plan->frames,
+                 job->fps);
+    hr_info("%" PRId64 "x%" PRId64 "%s; %d %s steps, guidance %g, shift %g%s",
+            plan->width, plan->height, frames, plan->n_steps, samplers[job->sampler],
+            plan->guidance, plan->shift, seed);
     hr_info("model %s, numerics %s; %s; memory %s of %s; %.3g TFLOP", job->model,
             numerics[job->numerics], hr_device_description(call->device),
             hr_format_bytes(need->device_bytes + need->host_bytes, memory),
