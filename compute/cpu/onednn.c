@@ -6,6 +6,7 @@
 #include <dnnl.h>
 #include <inttypes.h>
 #include <omp.h>
+#include <pthread.h>
 #include <string.h>
 
 /* Version 3 made descriptors objects; 2 has them as plain structs. */
@@ -28,6 +29,8 @@ struct hr_onednn_conv {
     hr_onednn_shape shape;
     hr_onednn_conv *next; /* in the bucket */
     dnnl_primitive_t primitive;
+    dnnl_primitive_desc_t
+        repacked; /* whose layout of the weight it wants; NULL: packed */
     const char *name;
     thread_memories *memories; /* [threads] */
 };
@@ -36,11 +39,13 @@ struct hr_onednn_weight {
     dnnl_memory_t memory;
     void *data;
     size_t bytes;
+    hr_onednn_weight *next; /* the same in another layout */
 };
 
 struct hr_onednn {
     dnnl_engine_t engine;
     dnnl_stream_t stream;
+    pthread_mutex_t repacking;
     int threads;
     void **scratchpads; /* [threads] */
     size_t scratchpad_bytes;
@@ -79,6 +84,7 @@ hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out)
     limit_isa(isa);
     HR_TRY(hr_alloc_or_fail(sizeof *onednn, "oneDNN's engine", &memory));
     onednn = memory;
+    pthread_mutex_init(&onednn->repacking, NULL);
     onednn->threads = threads;
     HR_TRY_GOTO(
         hr_alloc_or_fail((size_t)threads * sizeof(void *), "scratch pads", &memory),
@@ -108,6 +114,7 @@ static void conv_destroy(const hr_onednn *onednn, hr_onednn_conv *conv)
     }
     hr_free(conv->memories);
     dnnl_primitive_destroy(conv->primitive);
+    dnnl_primitive_desc_destroy(conv->repacked);
     hr_free(conv);
 }
 
@@ -127,6 +134,7 @@ void hr_onednn_destroy(hr_onednn *onednn)
     hr_free(onednn->scratchpads);
     dnnl_stream_destroy(onednn->stream);
     dnnl_engine_destroy(onednn->engine);
+    pthread_mutex_destroy(&onednn->repacking);
     hr_free(onednn);
 }
 
@@ -278,30 +286,41 @@ static dnnl_status_t pd_of_weight(const hr_onednn *onednn, const hr_onednn_shape
     return pd_create(onednn, &common, NULL, out);
 }
 
+static bool is_plain_loops(const_dnnl_primitive_desc_t pd)
+{
+    const char *name = "";
+
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) !=
+               dnnl_success ||
+           strncmp(name, "ref", 3) == 0;
+}
+
 bool hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape)
 {
     dnnl_primitive_desc_t pd;
-    const char *name = "";
     bool fast;
 
     if (pd_of_weight(onednn, shape, &pd) != dnnl_success)
         return false;
-    fast = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) ==
-               dnnl_success &&
-           strncmp(name, "ref", 3) != 0;
+    fast = !is_plain_loops(pd);
     dnnl_primitive_desc_destroy(pd);
     return fast;
 }
 
-static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from, md_ref from_md,
-                             const hr_onednn_weight *to, md_ref to_md)
+static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from,
+                             dnnl_memory_t to)
 {
     dnnl_primitive_desc_t pd;
     dnnl_primitive_t primitive = NULL;
-    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to->memory}};
-    dnnl_status_t status = dnnl_reorder_primitive_desc_create(
-        &pd, from_md, onednn->engine, to_md, onednn->engine, NULL);
+    dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
+    md_ref from_md, to_md;
+    dnnl_status_t status = dnnl_memory_get_memory_desc(from, &from_md);
 
+    if (status == dnnl_success)
+        status = dnnl_memory_get_memory_desc(to, &to_md);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&pd, from_md, onednn->engine, to_md,
+                                                    onednn->engine, NULL);
     if (status != dnnl_success)
         return status;
     status = dnnl_primitive_create(&primitive, pd);
@@ -314,67 +333,80 @@ static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from, md_ref
     return status;
 }
 
-static dnnl_status_t fill_weight(const hr_onednn *onednn, const hr_onednn_shape *s,
-                                 const void *plain, const hr_onednn_weight *to, md_ref md)
+/* Makes the memory of dense weights. */
+static dnnl_status_t plain_memory(const hr_onednn *onednn, const hr_onednn_shape *s,
+                                  const void *plain, dnnl_memory_t *out)
 {
     dnnl_dims_t dims = {s->c_out, s->c_in, s->kernel_height, s->kernel_width};
-    dnnl_memory_desc_t from_md;
-    dnnl_memory_t from = NULL;
-    dnnl_status_t status = md_init(&from_md, 4, dims, s->dtype, dnnl_oihw);
+    dnnl_memory_desc_t md;
+    dnnl_status_t status = md_init(&md, 4, dims, s->dtype, dnnl_oihw);
 
     if (status != dnnl_success)
         return status;
-    status = dnnl_memory_create(&from, MD_REF(from_md), onednn->engine,
-                                (void *)(uintptr_t)plain);
-    if (status == dnnl_success)
-        status = reorder(onednn, from, MD_REF(from_md), to, md);
-    dnnl_memory_destroy(from);
-    md_clear(&from_md);
+    status =
+        dnnl_memory_create(out, MD_REF(md), onednn->engine, (void *)(uintptr_t)plain);
+    md_clear(&md);
     return status;
 }
 
-static hr_status weight_init(const hr_onednn *onednn, const hr_onednn_shape *shape,
-                             const void *plain, md_ref md, hr_onednn_weight *weight)
+/* The weights `from` in the layout that `pd` wants. */
+static hr_status weight_create(const hr_onednn *onednn, const_dnnl_primitive_desc_t pd,
+                               dnnl_memory_t from, hr_onednn_weight **out)
 {
+    md_ref md = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    hr_onednn_weight *weight;
+    void *memory;
+    hr_status status;
+
+    HR_TRY(hr_alloc_or_fail(sizeof *weight, "packed weights", &memory));
+    weight = memory;
     weight->bytes = dnnl_memory_desc_get_size(md);
     weight->data = hr_alloc_aligned(weight->bytes, ALIGNMENT);
-    if (weight->data == NULL)
-        return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for packed weights",
-                       weight->bytes);
-    HR_TRY(checked(dnnl_memory_create(&weight->memory, md, onednn->engine, weight->data),
-                   "memory"));
-    return checked(fill_weight(onednn, shape, plain, weight, md), "packing of weights");
+    if (weight->data == NULL) {
+        status = hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for packed weights",
+                         weight->bytes);
+        goto fail;
+    }
+    HR_TRY_GOTO(
+        checked(dnnl_memory_create(&weight->memory, md, onednn->engine, weight->data),
+                "memory"),
+        fail);
+    HR_TRY_GOTO(checked(reorder(onednn, from, weight->memory), "packing of weights"),
+                fail);
+    *out = weight;
+    return HR_OK;
+fail:
+    hr_onednn_weight_destroy(weight);
+    return status;
 }
 
 hr_status hr_onednn_pack(hr_onednn *onednn, const hr_onednn_shape *shape,
                          const void *weight, hr_onednn_weight **out)
 {
-    dnnl_primitive_desc_t pd;
-    void *memory;
+    dnnl_primitive_desc_t pd = NULL;
+    dnnl_memory_t plain = NULL;
     hr_status status;
 
-    HR_TRY(hr_alloc_or_fail(sizeof(hr_onednn_weight), "packed weights", &memory));
-    status = checked(pd_of_weight(onednn, shape, &pd), "choice of a weight layout");
-    if (status == HR_OK) {
-        status = weight_init(onednn, shape, weight,
-                             dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0),
-                             memory);
-        dnnl_primitive_desc_destroy(pd);
-    }
-    if (status == HR_OK)
-        *out = memory;
-    else
-        hr_onednn_weight_destroy(memory);
+    HR_TRY_GOTO(checked(plain_memory(onednn, shape, weight, &plain), "memory"), done);
+    HR_TRY_GOTO(checked(pd_of_weight(onednn, shape, &pd), "choice of a weight layout"),
+                done);
+    status = weight_create(onednn, pd, plain, out);
+done:
+    dnnl_primitive_desc_destroy(pd);
+    dnnl_memory_destroy(plain);
     return status;
 }
 
 void hr_onednn_weight_destroy(hr_onednn_weight *weight)
 {
-    if (weight == NULL)
-        return;
-    dnnl_memory_destroy(weight->memory);
-    hr_free(weight->data);
-    hr_free(weight);
+    hr_onednn_weight *next;
+
+    for (; weight != NULL; weight = next) {
+        next = weight->next;
+        dnnl_memory_destroy(weight->memory);
+        hr_free(weight->data);
+        hr_free(weight);
+    }
 }
 
 size_t hr_onednn_weight_bytes(const hr_onednn_weight *weight)
@@ -454,10 +486,32 @@ static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
                     dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0)));
 }
 
+/* oneDNN 3's kernels each want the one layout that suits the size of the picture. Where
+ * it has none but plain loops for the packed layout, the primitive gets its own. */
+static dnnl_status_t conv_desc(const hr_onednn *onednn, hr_onednn_conv *conv,
+                               dnnl_primitive_desc_t *out)
+{
+    dnnl_primitive_desc_t packed, own;
+    dnnl_status_t status = pd_of_weight(onednn, &conv->shape, &packed);
+
+    if (status != dnnl_success)
+        return status;
+    status =
+        pd_create(onednn, &conv->shape,
+                  dnnl_primitive_desc_query_md(packed, dnnl_query_weights_md, 0), out);
+    dnnl_primitive_desc_destroy(packed);
+    if (status != dnnl_success || !is_plain_loops(*out) ||
+        pd_create(onednn, &conv->shape, NULL, &own) != dnnl_success)
+        return status;
+    dnnl_primitive_desc_destroy(*out);
+    *out = own;
+    return dnnl_primitive_desc_clone(&conv->repacked, own);
+}
+
 static hr_status conv_create(hr_onednn *onednn, const hr_onednn_shape *shape,
                              hr_onednn_conv **out)
 {
-    dnnl_primitive_desc_t layout = NULL, pd = NULL;
+    dnnl_primitive_desc_t pd = NULL;
     hr_onednn_conv *conv;
     void *memory;
     hr_status status;
@@ -465,19 +519,10 @@ static hr_status conv_create(hr_onednn *onednn, const hr_onednn_shape *shape,
     HR_TRY(hr_alloc_or_fail(sizeof *conv, "a convolution", &memory));
     conv = memory;
     conv->shape = *shape;
-    HR_TRY_GOTO(checked(pd_of_weight(onednn, shape, &layout), "weight layout"), done);
-    HR_TRY_GOTO(
-        checked(pd_create(onednn, shape,
-                          dnnl_primitive_desc_query_md(layout, dnnl_query_weights_md, 0),
-                          &pd),
-                "convolution"),
-        done);
+    HR_TRY_GOTO(checked(conv_desc(onednn, conv, &pd), "convolution"), done);
     status = conv_init(onednn, conv, pd);
 done:
-    if (pd != NULL)
-        dnnl_primitive_desc_destroy(pd);
-    if (layout != NULL)
-        dnnl_primitive_desc_destroy(layout);
+    dnnl_primitive_desc_destroy(pd);
     if (status == HR_OK)
         *out = conv;
     else
@@ -507,11 +552,42 @@ const char *hr_onednn_conv_name(const hr_onednn_conv *conv)
     return conv->name;
 }
 
-hr_status hr_onednn_run(hr_onednn *onednn, const hr_onednn_run_args *args)
+/* The weight in the primitive's own layout, made when first needed. */
+static hr_status repacked(hr_onednn *onednn, const hr_onednn_conv *conv,
+                          hr_onednn_weight *weight, hr_onednn_weight **out)
+{
+    md_ref wanted =
+        dnnl_primitive_desc_query_md(conv->repacked, dnnl_query_weights_md, 0);
+    hr_status status = HR_OK;
+    hr_onednn_weight *w;
+
+    pthread_mutex_lock(&onednn->repacking);
+    for (w = weight; w != NULL; w = w->next) {
+        md_ref has = NULL;
+
+        if (dnnl_memory_get_memory_desc(w->memory, &has) == dnnl_success &&
+            dnnl_memory_desc_equal(has, wanted) != 0)
+            break;
+    }
+    if (w == NULL) {
+        status = weight_create(onednn, conv->repacked, weight->memory, &w);
+        if (status == HR_OK) {
+            w->next = weight->next;
+            weight->next = w;
+        }
+    }
+    pthread_mutex_unlock(&onednn->repacking);
+    if (status == HR_OK)
+        *out = w;
+    return status;
+}
+
+static dnnl_status_t run_with(const hr_onednn *onednn, const hr_onednn_run_args *args,
+                              dnnl_memory_t weight)
 {
     const thread_memories *m = &args->conv->memories[args->thread];
     dnnl_exec_arg_t exec[] = {{DNNL_ARG_SRC, m->src},
-                              {DNNL_ARG_WEIGHTS, args->weight->memory},
+                              {DNNL_ARG_WEIGHTS, weight},
                               {DNNL_ARG_DST, m->dst},
                               {DNNL_ARG_SCRATCHPAD, m->scratchpad},
                               {DNNL_ARG_BIAS, m->bias}};
@@ -528,5 +604,14 @@ hr_status hr_onednn_run(hr_onednn *onednn, const hr_onednn_run_args *args)
     if (status == dnnl_success)
         status = dnnl_primitive_execute(args->conv->primitive, onednn->stream,
                                         m->bias != NULL ? 5 : 4, exec);
-    return checked(status, "run");
+    return status;
+}
+
+hr_status hr_onednn_run(hr_onednn *onednn, const hr_onednn_run_args *args)
+{
+    hr_onednn_weight *weight = args->weight;
+
+    if (args->conv->repacked != NULL)
+        HR_TRY(repacked(onednn, args->conv, args->weight, &weight));
+    return checked(run_with(onednn, args, weight->memory), "run");
 }

@@ -52,7 +52,7 @@ const char *hr_onednn_conv_name(const hr_onednn_conv *conv);
 
 typedef struct hr_onednn_run_args {
     const hr_onednn_conv *conv;
-    const hr_onednn_weight *weight;
+    hr_onednn_weight *weight; /* may get a second layout */
     const void *picture;
     const float *bias; /* when the shape has one */
     float *out;

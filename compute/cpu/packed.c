@@ -44,26 +44,38 @@ static void transpose(char *to, const char *from, size_t rows, size_t depth, siz
                 memcpy(to, from + (d * inner + i) * size, size);
 }
 
-/* A piece, dense: its columns of linear as they are; of an unfolded conv [columns, kt,
- * kh, kw, ci]; of a direct one step in time, [co, ci, kh, kw]. */
-static void copy_piece(const hr_packed *packed, const void *weight, int i,
-                       int64_t columns, char *to)
+/* Step `i` in time of a direct convolution's weight: [co, ci, kh, kw]. */
+static void copy_time_step(const hr_packed *packed, const char *weight, int i, char *to)
+{
+    const int64_t *dim = packed->dim;
+    size_t step = (size_t)(dim[3] * dim[4]) * hr_dtype_size(packed->dtype);
+    size_t n = (size_t)(dim[0] * dim[1]), steps = (size_t)dim[2];
+
+    for (size_t j = 0; j < n; j++)
+        memcpy(to + j * step, weight + (j * steps + (size_t)i) * step, step);
+}
+
+/* A piece, dense, in `room` or where it lies: its columns of linear as they are; of an
+ * unfolded conv [columns, kt, kh, kw, ci]; of a direct one a step in time. */
+static const void *plain_piece(const hr_packed *packed, const void *weight, int i,
+                               int64_t columns, char *room)
 {
     const hr_cpu_packed *state = packed->state;
-    const int64_t *dim = packed->dim;
-    size_t size = hr_dtype_size(packed->dtype), n = (size_t)(dim[0] * dim[1]);
-    size_t area = packed->kind == HR_PACKED_CONV ? (size_t)(dim[3] * dim[4]) : 1;
-    size_t positions = packed->kind == HR_PACKED_CONV ? (size_t)dim[2] * area : 1;
+    size_t size = hr_dtype_size(packed->dtype), channels = (size_t)packed->dim[1];
+    size_t positions = 1;
     const char *from = weight;
 
     if (state->direct) {
-        for (size_t j = 0; j < n; j++)
-            memcpy(to + j * area * size, from + (j * positions + (size_t)i * area) * size,
-                   area * size);
-        return;
+        copy_time_step(packed, weight, i, room);
+        return room;
     }
-    from += (size_t)(i * state->piece_width * dim[1]) * positions * size;
-    transpose(to, from, (size_t)columns, (size_t)dim[1], positions, size);
+    for (int d = 2; d < packed->n_dims; d++)
+        positions *= (size_t)packed->dim[d];
+    from += (size_t)(i * state->piece_width) * channels * positions * size;
+    if (positions == 1)
+        return from;
+    transpose(room, from, (size_t)columns, channels, positions, size);
+    return room;
 }
 
 static hr_onednn_shape shape_of_piece(const hr_packed *packed, int i, int64_t depth)
@@ -98,12 +110,13 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
         shape_of_piece(packed, i, hr_tensor_count(weight) / packed->dim[0]);
     size_t n =
         (size_t)(shape.c_out * shape.c_in * shape.kernel_height * shape.kernel_width);
-    char *plain = room;
+    const void *plain = plain_piece(packed, weight->data, i, shape.c_out, room);
 
-    copy_piece(packed, weight->data, i, shape.c_out, plain);
     if (packed->dtype != state->dtype) {
-        plain = room + n * sizeof(float);
-        hr_dtype_convert(plain, state->dtype, room, packed->dtype, n);
+        char *wide = room + n * sizeof(float);
+
+        hr_dtype_convert(wide, state->dtype, plain, packed->dtype, n);
+        plain = wide;
     }
     return hr_onednn_pack(cpu->onednn, &shape, plain, &state->piece[i]);
 }
