@@ -8,4 +8,5 @@ python3 scripts/check_layers.py || status=1
 python3 scripts/check_source.py || status=1
 scripts/check_format.sh || status=1
 scripts/check_tree.sh || status=1
+python3 scripts/check_docs.py || status=1
 exit $status
