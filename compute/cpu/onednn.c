@@ -29,8 +29,7 @@ struct hr_onednn_conv {
     hr_onednn_shape shape;
     hr_onednn_conv *next; /* in the bucket */
     dnnl_primitive_t primitive;
-    dnnl_primitive_desc_t
-        repacked; /* whose layout of the weight it wants; NULL: packed */
+    dnnl_primitive_desc_t repacked; /* wants the weight in its own layout; or NULL */
     const char *name;
     thread_memories *memories; /* [threads] */
 };
@@ -51,6 +50,13 @@ struct hr_onednn {
     size_t scratchpad_bytes;
     hr_onednn_conv *bucket[N_BUCKETS];
 };
+
+#define DNNL_TRY(call)                                                                   \
+    do {                                                                                 \
+        dnnl_status_t dnnl_try_status = (call);                                          \
+        if (dnnl_try_status != dnnl_success)                                             \
+            return dnnl_try_status;                                                      \
+    } while (0)
 
 static hr_status checked(dnnl_status_t status, const char *what)
 {
@@ -182,19 +188,16 @@ static dnnl_status_t mds_init(conv_mds *mds, const hr_onednn_shape *s)
     dnnl_dims_t dst = {1, s->c_out,
                        s->height + s->pad_top + s->pad_bottom - s->kernel_height + 1,
                        s->width + s->pad_left + s->pad_right - s->kernel_width + 1};
-    dnnl_status_t status;
 
     memset(mds, 0, sizeof *mds);
-    status = md_init(&mds->src, 4, src, s->dtype, dnnl_nhwc);
-    if (status == dnnl_success)
-        status = md_init(&mds->weight, 4, weight, s->dtype, dnnl_format_tag_any);
-    if (status == dnnl_success)
-        status = md_init(&mds->dst, 4, dst, HR_F32, dnnl_nhwc);
-    if (status == dnnl_success && s->has_bias != 0)
-        status = md_init(&mds->bias, 1, bias, HR_F32, dnnl_x);
-    if (s->has_bias != 0)
-        mds->bias_ref = MD_REF(mds->bias);
-    return status;
+    DNNL_TRY(md_init(&mds->src, 4, src, s->dtype, dnnl_nhwc));
+    DNNL_TRY(md_init(&mds->weight, 4, weight, s->dtype, dnnl_format_tag_any));
+    DNNL_TRY(md_init(&mds->dst, 4, dst, HR_F32, dnnl_nhwc));
+    if (s->has_bias == 0)
+        return dnnl_success;
+    DNNL_TRY(md_init(&mds->bias, 1, bias, HR_F32, dnnl_x));
+    mds->bias_ref = MD_REF(mds->bias);
+    return dnnl_success;
 }
 
 static dnnl_status_t attr_init(dnnl_primitive_attr_t attr, const hr_onednn_shape *shape)
@@ -202,12 +205,10 @@ static dnnl_status_t attr_init(dnnl_primitive_attr_t attr, const hr_onednn_shape
     dnnl_post_ops_t ops;
     dnnl_status_t status;
 
-    status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-    if (status != dnnl_success || shape->accumulate == 0)
-        return status;
-    status = dnnl_post_ops_create(&ops);
-    if (status != dnnl_success)
-        return status;
+    DNNL_TRY(dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user));
+    if (shape->accumulate == 0)
+        return dnnl_success;
+    DNNL_TRY(dnnl_post_ops_create(&ops));
 #if DNNL_VERSION_MAJOR >= 3
     status = dnnl_post_ops_append_sum(ops, 1.0F, 0, dnnl_data_type_undef);
 #else
@@ -227,10 +228,9 @@ static dnnl_status_t pd_from_mds(const hr_onednn *onednn, const hr_onednn_shape 
     const dnnl_dims_t before = {s->pad_top, s->pad_left};
     const dnnl_dims_t after = {s->pad_bottom, s->pad_right};
     dnnl_primitive_attr_t attr;
-    dnnl_status_t status = dnnl_primitive_attr_create(&attr);
+    dnnl_status_t status;
 
-    if (status != dnnl_success)
-        return status;
+    DNNL_TRY(dnnl_primitive_attr_create(&attr));
     status = attr_init(attr, s);
 #if DNNL_VERSION_MAJOR >= 3
     if (status == dnnl_success)
@@ -314,15 +314,12 @@ static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from,
     dnnl_primitive_t primitive = NULL;
     dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}};
     md_ref from_md, to_md;
-    dnnl_status_t status = dnnl_memory_get_memory_desc(from, &from_md);
+    dnnl_status_t status;
 
-    if (status == dnnl_success)
-        status = dnnl_memory_get_memory_desc(to, &to_md);
-    if (status == dnnl_success)
-        status = dnnl_reorder_primitive_desc_create(&pd, from_md, onednn->engine, to_md,
-                                                    onednn->engine, NULL);
-    if (status != dnnl_success)
-        return status;
+    DNNL_TRY(dnnl_memory_get_memory_desc(from, &from_md));
+    DNNL_TRY(dnnl_memory_get_memory_desc(to, &to_md));
+    DNNL_TRY(dnnl_reorder_primitive_desc_create(&pd, from_md, onednn->engine, to_md,
+                                                onednn->engine, NULL));
     status = dnnl_primitive_create(&primitive, pd);
     if (status == dnnl_success)
         status = dnnl_primitive_execute(primitive, onednn->stream, 2, args);
@@ -339,10 +336,9 @@ static dnnl_status_t plain_memory(const hr_onednn *onednn, const hr_onednn_shape
 {
     dnnl_dims_t dims = {s->c_out, s->c_in, s->kernel_height, s->kernel_width};
     dnnl_memory_desc_t md;
-    dnnl_status_t status = md_init(&md, 4, dims, s->dtype, dnnl_oihw);
+    dnnl_status_t status;
 
-    if (status != dnnl_success)
-        return status;
+    DNNL_TRY(md_init(&md, 4, dims, s->dtype, dnnl_oihw));
     status =
         dnnl_memory_create(out, MD_REF(md), onednn->engine, (void *)(uintptr_t)plain);
     md_clear(&md);
@@ -450,22 +446,18 @@ static dnnl_status_t memory_of(const hr_onednn *onednn, const_dnnl_primitive_des
 static dnnl_status_t memories_init(const hr_onednn *onednn, const hr_onednn_conv *conv,
                                    const_dnnl_primitive_desc_t pd)
 {
-    dnnl_status_t status = dnnl_success;
+    md_ref bias = dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1);
 
-    for (int i = 0; i < onednn->threads && status == dnnl_success; i++) {
+    for (int i = 0; i < onednn->threads; i++) {
         thread_memories *m = &conv->memories[i];
 
-        status = memory_of(onednn, pd, dnnl_query_src_md, &m->src);
-        if (status == dnnl_success)
-            status = memory_of(onednn, pd, dnnl_query_dst_md, &m->dst);
-        if (status == dnnl_success)
-            status = memory_of(onednn, pd, dnnl_query_scratchpad_md, &m->scratchpad);
-        if (status == dnnl_success && conv->shape.has_bias != 0)
-            status = dnnl_memory_create(
-                &m->bias, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 1),
-                onednn->engine, NULL);
+        DNNL_TRY(memory_of(onednn, pd, dnnl_query_src_md, &m->src));
+        DNNL_TRY(memory_of(onednn, pd, dnnl_query_dst_md, &m->dst));
+        DNNL_TRY(memory_of(onednn, pd, dnnl_query_scratchpad_md, &m->scratchpad));
+        if (conv->shape.has_bias != 0)
+            DNNL_TRY(dnnl_memory_create(&m->bias, bias, onednn->engine, NULL));
     }
-    return status;
+    return dnnl_success;
 }
 
 static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
@@ -492,10 +484,9 @@ static dnnl_status_t conv_desc(const hr_onednn *onednn, hr_onednn_conv *conv,
                                dnnl_primitive_desc_t *out)
 {
     dnnl_primitive_desc_t packed, own;
-    dnnl_status_t status = pd_of_weight(onednn, &conv->shape, &packed);
+    dnnl_status_t status;
 
-    if (status != dnnl_success)
-        return status;
+    DNNL_TRY(pd_of_weight(onednn, &conv->shape, &packed));
     status =
         pd_create(onednn, &conv->shape,
                   dnnl_primitive_desc_query_md(packed, dnnl_query_weights_md, 0), out);
@@ -591,20 +582,15 @@ static dnnl_status_t run_with(const hr_onednn *onednn, const hr_onednn_run_args 
                               {DNNL_ARG_DST, m->dst},
                               {DNNL_ARG_SCRATCHPAD, m->scratchpad},
                               {DNNL_ARG_BIAS, m->bias}};
-    dnnl_status_t status;
 
-    status = dnnl_memory_set_data_handle(m->src, (void *)(uintptr_t)args->picture);
-    if (status == dnnl_success)
-        status = dnnl_memory_set_data_handle(m->dst, args->out);
-    if (status == dnnl_success)
-        status =
-            dnnl_memory_set_data_handle(m->scratchpad, onednn->scratchpads[args->thread]);
-    if (status == dnnl_success && m->bias != NULL)
-        status = dnnl_memory_set_data_handle(m->bias, (void *)(uintptr_t)args->bias);
-    if (status == dnnl_success)
-        status = dnnl_primitive_execute(args->conv->primitive, onednn->stream,
-                                        m->bias != NULL ? 5 : 4, exec);
-    return status;
+    DNNL_TRY(dnnl_memory_set_data_handle(m->src, (void *)(uintptr_t)args->picture));
+    DNNL_TRY(dnnl_memory_set_data_handle(m->dst, args->out));
+    DNNL_TRY(
+        dnnl_memory_set_data_handle(m->scratchpad, onednn->scratchpads[args->thread]));
+    if (m->bias != NULL)
+        DNNL_TRY(dnnl_memory_set_data_handle(m->bias, (void *)(uintptr_t)args->bias));
+    return dnnl_primitive_execute(args->conv->primitive, onednn->stream,
+                                  m->bias != NULL ? 5 : 4, exec);
 }
 
 hr_status hr_onednn_run(hr_onednn *onednn, const hr_onednn_run_args *args)
