@@ -142,7 +142,9 @@ static hr_status style_prompt(const hr_model_entry *entry, hr_video *video)
     hr_status status;
 
     if (bad < length)
-        return hr_fail(HR_ERR_ARG, "prompt: not UTF-8 at byte %zu", bad + 1);
+        return hr_fail(HR_ERR_ARG, "prompt%s%s: not UTF-8 at byte %zu",
+                       video->label != NULL ? " of " : "",
+                       video->label != NULL ? video->label : "", bad + 1);
     status =
         hr_model_entry_style_prompt(entry, video->job.style, video->job.prompt, &prompt);
     if (status == HR_OK)
@@ -207,8 +209,8 @@ static hr_status add_prompt(const batch_source *source, const char *prompt,
     return HR_OK;
 }
 
-/* Cuts the text into lines in place; *n is the number of prompts kept at the front of
- * `lines`. */
+/* Cuts the text into lines in place; the caller frees *lines, also after a failure. *n is
+ * the number of prompts kept at the front of `lines`. */
 static hr_status split_lines(const char *path, char *text, char ***lines, size_t *n)
 {
     size_t n_lines = 1;
@@ -216,20 +218,19 @@ static hr_status split_lines(const char *path, char *text, char ***lines, size_t
     void *memory;
 
     for (const char *c = text; *c != '\0'; c++)
-        n_lines += *c == '\n';
+        n_lines += *c == '\n' || *c == '\r';
     HR_TRY(hr_alloc_or_fail(n_lines * sizeof(char *), "prompts", &memory));
     *lines = memory;
     *n = 0;
-    while ((line = strsep(&rest, "\n")) != NULL) {
-        line[strcspn(line, "\r")] = '\0';
+    if (strncmp(text, "\xef\xbb\xbf", 3) == 0) /* a byte order mark */
+        rest += 3;
+    while ((line = strsep(&rest, "\r\n")) != NULL) {
         line += strspn(line, " \t");
         if (*line != '\0' && *line != '#')
             (*lines)[(*n)++] = line;
     }
-    if (*n > 0)
-        return HR_OK;
-    hr_free(memory);
-    return hr_fail(HR_ERR_ARG, "%s: no prompts; expected one a line", path);
+    return *n > 0 ? HR_OK
+                  : hr_fail(HR_ERR_ARG, "%s: no prompts; expected one a line", path);
 }
 
 static hr_status add_all(const batch_source *source, char **prompts, size_t n_prompts,

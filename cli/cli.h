@@ -35,10 +35,13 @@ hr_status hr_open_model(const char *name, hr_model_entry *entry, hr_model **mode
  * instruction set. */
 hr_status hr_open_job_device(const hr_job *job, hr_device **out);
 
-/* Handles SIGINT and SIGTERM from now on: the first asks the work to stop, and a second
- * later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
+/* Handles SIGINT, SIGTERM and SIGHUP from now on: the first asks the work to stop, and a
+ * second later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
  * half-written has a final name at any moment. Call it before any thread is started. */
 hr_status hr_signals_start(void);
 bool hr_signals_stop_wanted(void);
+/* What to do before the process ends at once; NULL: nothing. Called on another thread. */
+typedef void (*hr_last_words_fn)(void *user);
+void hr_signals_set_last_words(hr_last_words_fn last_words, void *user);
 
 #endif

@@ -232,16 +232,21 @@ static hr_status bench_pipeline(const hr_model *model, hr_device *device, hr_job
     return HR_OK;
 }
 
-static hr_status bench_model(const char *name, hr_device *device)
+/* The operators, then the stages of the model's default video. */
+static hr_status bench_all(const bench_options *options, hr_device *device)
 {
     hr_model_entry entry;
     hr_model *model;
     hr_job job;
     hr_status status;
 
-    HR_TRY(hr_open_model(name, &entry, &model));
+    if (options->ops_only)
+        return bench_ops(device);
+    HR_TRY(hr_open_model(options->model, &entry, &model));
     hr_job_init(&job);
     status = hr_job_merge(&job, &entry.defaults);
+    if (status == HR_OK)
+        status = bench_ops(device);
     for (int i = 0; i < 2 && status == HR_OK; i++) {
         job.numerics = i == 0 ? HR_JOB_EXACT : HR_JOB_F32;
         status = bench_pipeline(model, device, &job);
@@ -284,9 +289,7 @@ int hr_cmd_bench(int argc, char **argv)
         return hr_exit_code(status);
     printf("# haloreel %s, %s\n", HR_VERSION, hr_device_description(device));
     puts("what,shape,dtype,seconds,gflops");
-    status = bench_ops(device);
-    if (status == HR_OK && !options.ops_only)
-        status = bench_model(options.model, device);
+    status = bench_all(&options, device);
     hr_device_close(device);
     return hr_exit_code(status);
 }

@@ -6,11 +6,13 @@
 #include "cli/progress.h"
 #include "cli/request.h"
 #include "io/latents.h"
+#include "io/out_file.h"
 #include "io/run_folder.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* One call of `haloreel render`: what all its videos share. They differ in prompt and
  * seed only. */
@@ -174,11 +176,25 @@ static hr_status render_into(render_call *call, hr_video *video, const hr_run_fo
     return HR_OK;
 }
 
+/* Where it really is, for job.yaml. */
+static hr_status set_folder(hr_job *job, const char *folder)
+{
+    char *copy = hr_strdup(folder);
+
+    if (copy == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a path");
+    hr_free(job->output_folder);
+    job->output_folder = copy;
+    return HR_OK;
+}
+
 static hr_status render_video(render_call *call, hr_video *video)
 {
     const hr_render_options *o = &call->options;
     const hr_run_options options = {
-        .folder = o->output_file == NULL ? video->job.output_folder : NULL,
+        .folder = o->output_file == NULL || o->job.is_set[HR_KEY_OUTPUT_FOLDER]
+                      ? video->job.output_folder
+                      : NULL,
         .file = o->output_file,
         .video = video->job.video,
         .is_still = call->plan.frames == 1,
@@ -189,7 +205,9 @@ static hr_status render_video(render_call *call, hr_video *video)
     hr_status status;
 
     HR_TRY(hr_run_folder_open(&options, &run));
-    status = hr_log_open(run.log_file);
+    status = set_folder(&video->job, run.folder);
+    if (status == HR_OK)
+        status = hr_log_open(run.log_file);
     if (status == HR_OK)
         status = render_into(call, video, &run);
     hr_log_close();
@@ -234,7 +252,7 @@ static hr_status render_batch(render_call *call)
             return HR_ERR_CANCELLED;
         n_done += video->status == HR_OK;
         if (video->status != HR_OK)
-            hr_error("%s failed: %s", video->label, hr_status_name(video->status));
+            hr_warn("%s: not done, going on with the others", video->label);
         if (video->status > worst)
             worst = video->status;
     }
@@ -246,6 +264,8 @@ static hr_status check_usage(const render_call *call, const hr_job *job)
 {
     const hr_render_options *o = &call->options;
 
+    if (o->prompts_file != NULL && job->is_set[HR_KEY_PROMPT])
+        return hr_fail(HR_ERR_ARG, "--prompts and a prompt are both given: which?");
     if (o->seeds != NULL && job->is_set[HR_KEY_SEED])
         return hr_fail(HR_ERR_ARG, "--seeds and sampler.seed are both given: which?");
     if (!job->is_set[HR_KEY_PROMPT] && o->prompts_file == NULL)
@@ -284,6 +304,33 @@ static hr_status check_latents(const render_call *call)
     return status == HR_ERR_IO ? HR_ERR_ARG : status;
 }
 
+/* A file that the render will write: not there yet, and its place can be written. */
+static hr_status check_side_file(const char *path, bool force)
+{
+    hr_out_file *probe;
+
+    if (path == NULL)
+        return HR_OK;
+    if (!force && access(path, F_OK) == 0)
+        return hr_fail(HR_ERR_ARG, "%s: there is one already; --force replaces it", path);
+    HR_TRY(hr_out_file_create(path, &probe));
+    hr_out_file_abandon(probe);
+    return HR_OK;
+}
+
+static hr_status check_side_files(const hr_render_options *o)
+{
+    const char *paths[3] = {o->latents_out, o->frames_out, o->output_file};
+
+    for (int i = 0; i < 3; i++)
+        for (int j = i + 1; j < 3; j++)
+            if (paths[i] != NULL && paths[j] != NULL && strcmp(paths[i], paths[j]) == 0)
+                return hr_fail(HR_ERR_ARG, "%s: two outputs would have this name",
+                               paths[i]);
+    HR_TRY(check_side_file(o->latents_out, o->force));
+    return check_side_file(o->frames_out, o->force);
+}
+
 /* Plans, then renders; `job` is complete. */
 static hr_status render_job(render_call *call, hr_job *job)
 {
@@ -294,6 +341,7 @@ static hr_status render_job(render_call *call, hr_job *job)
     HR_TRY(hr_plan_make(job, &facts, &call->plan));
     HR_TRY(check_usage(call, job));
     HR_TRY(check_latents(call));
+    HR_TRY(check_side_files(&call->options));
     HR_TRY(hr_batch_make(&call->options, &call->entry, job, &call->batch));
     HR_TRY(hr_open_job_device(job, &call->device));
     if (call->is_batch)
@@ -319,9 +367,9 @@ int hr_cmd_render(int argc, char **argv)
     render_call call = {0};
     hr_status status;
 
-    status = hr_render_options_parse(argc, argv, &call.options);
+    status = hr_signals_start();
     if (status == HR_OK)
-        status = hr_signals_start();
+        status = hr_render_options_parse(argc, argv, &call.options);
     if (status == HR_OK)
         status = run_call(&call);
     hr_worker_close(call.worker);

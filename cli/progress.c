@@ -1,5 +1,7 @@
 #include "cli/progress.h"
 
+#include "cli/cli.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -78,6 +80,16 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
     }
 }
 
+/* Where a step takes too long to wait for, the process ends in it. */
+static void write_stopped(void *user)
+{
+    hr_show_progress *show = user;
+
+    show->status.state = HR_RUN_STOPPED;
+    show->status.eta_seconds = -1;
+    write_status(show);
+}
+
 hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan)
 {
     show->status = (hr_run_status){.state = HR_RUN_RUNNING,
@@ -86,7 +98,9 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan)
                                    .eta_seconds = -1,
                                    .started = time(NULL)};
     show->last_line = hr_clock_seconds();
-    return hr_status_file_write(show->status_path, &show->status);
+    HR_TRY(hr_status_file_write(show->status_path, &show->status));
+    hr_signals_set_last_words(write_stopped, show);
+    return HR_OK;
 }
 
 void hr_show_progress_update(void *user, const hr_progress *progress)
@@ -117,6 +131,7 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
     static const hr_run_state states[2] = {HR_RUN_FAILED, HR_RUN_STOPPED};
 
     hr_log_progress(NULL);
+    hr_signals_set_last_words(NULL, NULL);
     show->status.state =
         status == HR_OK ? HR_RUN_DONE : states[status == HR_ERR_CANCELLED];
     show->status.result = status == HR_OK ? result : NULL;

@@ -98,6 +98,16 @@ static size_t skip_number(const char *text, size_t i, size_t n)
     return i;
 }
 
+/* Python's json, and so diffusers, writes infinities, which JSON does not have. Returns
+ * the length of one that starts there, or 0. */
+static size_t infinity_at(const char *text, size_t i, size_t n)
+{
+    size_t sign = text[i] == '-' ? 1 : 0;
+
+    return n - i >= 8 + sign && memcmp(text + i + sign, "Infinity", 8) == 0 ? 8 + sign
+                                                                            : 0;
+}
+
 /* Checks one character outside strings, and the whole number when one starts there; *i is
  * moved to the last character checked. */
 static hr_status scan_outside(const char *name, const char *text, size_t n, size_t *i,
@@ -105,7 +115,9 @@ static hr_status scan_outside(const char *name, const char *text, size_t n, size
 {
     char c = text[*i];
 
-    if (c == '{' || c == '[') {
+    if (infinity_at(text, *i, n) > 0) {
+        *i += infinity_at(text, *i, n) - 1;
+    } else if (c == '{' || c == '[') {
         if (++*depth > MAX_DEPTH)
             return fail_at(name, text, *i, "nested deeper than 64");
     } else if (c == '}' || c == ']') {
@@ -201,6 +213,25 @@ static hr_status check_tree(const char *name, const cJSON *item)
     return HR_OK;
 }
 
+/* A copy with infinities as the largest powers of ten, so that what needs a sensible
+ * number still refuses them. NULL when there is no memory. */
+static char *without_infinities(const char *text, size_t n)
+{
+    char *copy = hr_strndup(text, n);
+    bool in_string = false;
+    size_t length;
+
+    for (size_t i = 0; copy != NULL && i < n; i++) {
+        if (in_string && copy[i] == '\\')
+            i++;
+        else if (copy[i] == '"')
+            in_string = !in_string;
+        else if (!in_string && (length = infinity_at(copy, i, n)) > 0)
+            memcpy(copy + i, copy[i] == '-' ? "-1e308   " : "1e308   ", length);
+    }
+    return copy;
+}
+
 static hr_status parse_text(hr_json *json, const char *text, size_t n)
 {
     const char *end = NULL;
@@ -222,6 +253,18 @@ static hr_status parse_text(hr_json *json, const char *text, size_t n)
     return check_tree(json->name, json->root);
 }
 
+static hr_status parse_copy(hr_json *json, const char *text, size_t n)
+{
+    char *copy = without_infinities(text, n);
+    hr_status status;
+
+    if (copy == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: %s of %zu bytes", json->name, n);
+    status = parse_text(json, copy, n);
+    hr_free(copy);
+    return status;
+}
+
 hr_status hr_json_parse(const char *name, const char *text, size_t n_bytes, hr_json **out)
 {
     hr_json *json;
@@ -235,7 +278,7 @@ hr_status hr_json_parse(const char *name, const char *text, size_t n_bytes, hr_j
     if (json->name == NULL)
         status = hr_fail(HR_ERR_NOMEM, "out of memory: the name %s", name);
     else
-        status = parse_text(json, text, n_bytes);
+        status = parse_copy(json, text, n_bytes);
     if (status != HR_OK) {
         hr_json_close(json);
         return status;

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,9 +57,14 @@ static hr_status open_part(hr_out_file *file)
     if (stat(file->path, &info) == 0 && !S_ISREG(info.st_mode))
         return hr_fail(HR_ERR_IO, "cannot write %s: it is there and not a plain file",
                        file->path);
-    file->fd =
-        open(file->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
-    return file->fd < 0 ? failed(file, "create") : HR_OK;
+    file->fd = open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (file->fd < 0)
+        return failed(file, "create");
+    if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        close(file->fd);
+        return hr_fail(HR_ERR_ARG, "%s: another process is writing it", file->path);
+    }
+    return ftruncate(file->fd, 0) == 0 ? HR_OK : failed(file, "empty");
 }
 
 static void destroy(hr_out_file *file)

@@ -209,6 +209,30 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+static hr_status check_values(const hr_weight_entry *entry, char *buffer)
+{
+    size_t n = entry->tensor->n_elements;
+
+    for (size_t first = 0; first < n; first += CHUNK)
+        HR_TRY(convert(entry, first, smaller(CHUNK, n - first), HR_F32, buffer,
+                       buffer + CHUNK * sizeof(float)));
+    hr_safetensors_release(entry->tensor);
+    return HR_OK;
+}
+
+hr_status hr_weights_check_values(const hr_weights *weights)
+{
+    hr_status status = HR_OK;
+    void *buffer;
+
+    HR_TRY(hr_alloc_or_fail(2 * CHUNK * sizeof(float), "a buffer for weights", &buffer));
+    for (size_t i = 0; i < weights->files.n_entries && status == HR_OK; i++)
+        if (weights->files.entry[i].declared != 0)
+            status = check_values(&weights->files.entry[i], buffer);
+    hr_free(buffer);
+    return status;
+}
+
 /* Fills `flat`, the device tensor as one row, `step` elements at a time through the two
  * halves of `buffer`. */
 static hr_status load_chunks(const hr_weight_entry *entry, hr_stream *stream,

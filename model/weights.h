@@ -57,6 +57,10 @@ hr_status hr_weights_load_linear(const hr_weights *weights, hr_stream *stream,
 hr_status hr_weights_load_conv(const hr_weights *weights, hr_stream *stream,
                                const char *name, hr_dtype dtype, hr_packed **out);
 
+/* Reads all declared tensors and refuses NaN and infinities by name, for parts that are
+ * loaded only after long work. */
+hr_status hr_weights_check_values(const hr_weights *weights);
+
 /* Copies a declared tensor to host memory as F32 (small tables). `out` holds its
  * elements. */
 hr_status hr_weights_read_f32(const hr_weights *weights, const char *name, float *out);

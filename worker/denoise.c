@@ -21,6 +21,7 @@ typedef struct denoise {
     hr_tensor latents;              /* [F, C, h, w] */
     hr_tensor velocity[N_BRANCHES]; /* same shape; guidance is applied in place */
     hr_tensor history[HR_SAMPLER_MAX_HISTORY]; /* same shape */
+    bool no_previews;                          /* one could not be written */
     int expert; /* that the contexts belong to; -1 at first */
     const hr_transformer *transformer;
     hr_text_context *context[N_BRANCHES];
@@ -123,18 +124,25 @@ static hr_status trace_step(const denoise *d, int step, const char *what,
     return hr_trace_tensor(d->render->trace, d->worker->stream, name, t);
 }
 
+/* A preview that cannot be written is no reason to end the render. */
 static hr_status preview(denoise *d, int step)
 {
+    hr_status status;
     int64_t every = d->render->job->preview_every;
 
-    if (d->render->preview_folder == NULL || every == 0 || (step + 1) % every != 0 ||
-        step + 1 == d->render->plan->n_steps)
+    if (d->no_previews || d->render->preview_folder == NULL || every == 0 ||
+        (step + 1) % every != 0 || step + 1 == d->render->plan->n_steps)
         return HR_OK;
-    return hr_preview_write(d->worker, d->render,
-                            &(hr_preview){.latents = d->latents,
-                                          .velocity = d->velocity[COND],
-                                          .sigma = hr_sampler_sigmas(d->sampler)[step],
-                                          .step = step + 1});
+    status = hr_preview_write(d->worker, d->render,
+                              &(hr_preview){.latents = d->latents,
+                                            .velocity = d->velocity[COND],
+                                            .sigma = hr_sampler_sigmas(d->sampler)[step],
+                                            .step = step + 1});
+    if (status != HR_ERR_IO)
+        return status;
+    hr_warn("going on without previews");
+    d->no_previews = true;
+    return HR_OK;
 }
 
 static hr_status run_step(denoise *d, int step)
@@ -196,6 +204,22 @@ static hr_status make_tensors(denoise *d)
                           p->latent_width, &d->rope);
 }
 
+/* To the host, where numbers that went wrong end the render at once. */
+static hr_status take_latents(denoise *d, int step, float *latents)
+{
+    size_t n = (size_t)hr_tensor_count(&d->latents);
+
+    HR_TRY(hr_copy_to_host(d->worker->stream, latents, &d->latents));
+    HR_TRY(hr_stream_sync(d->worker->stream));
+    if (hr_dtype_first_not_finite(latents, HR_F32, n) == n)
+        return HR_OK;
+    return hr_fail(
+        HR_ERR_MODEL,
+        "step %d: the latents are not finite numbers any more: the model overflows "
+        "on this job",
+        step + 1);
+}
+
 static hr_status run_steps(denoise *d, float *latents, hr_render_times *times)
 {
     const hr_plan *plan = d->render->plan;
@@ -214,10 +238,9 @@ static hr_status run_steps(denoise *d, float *latents, hr_render_times *times)
     for (int step = 0; step < n_steps; step++) {
         HR_TRY(hr_stage_next(&clock));
         HR_TRY(run_step(d, step));
+        HR_TRY(take_latents(d, step, latents));
         hr_stage_done(&clock, step + 1);
     }
-    HR_TRY(hr_copy_to_host(d->worker->stream, latents, &d->latents));
-    HR_TRY(hr_stream_sync(d->worker->stream));
     times->seconds[HR_STAGE_DENOISE] = hr_stage_seconds(&clock);
     times->step_seconds = (hr_clock_seconds() - clock.work_began) / n_steps;
     times->load_seconds += d->worker->load_seconds - load_before;

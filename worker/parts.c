@@ -51,6 +51,19 @@ hr_status hr_parts_vae(hr_worker *worker, const hr_vae **out)
     return HR_OK;
 }
 
+hr_status hr_parts_check_values(hr_worker *worker)
+{
+    static const hr_component late[] = {HR_COMPONENT_VAE, HR_COMPONENT_TRANSFORMER_2};
+
+    if (worker->values_checked || hr_device_is_dry(worker->device))
+        return HR_OK;
+    for (int i = 0; i < 2; i++)
+        if (hr_model_get_weights(worker->model, late[i]) != NULL)
+            HR_TRY(hr_weights_check_values(hr_model_get_weights(worker->model, late[i])));
+    worker->values_checked = true;
+    return HR_OK;
+}
+
 /* Work that is still enqueued uses the weights. Its failure has been logged by the
  * device, and whoever waits next for the stream gets it. */
 static void wait_for_work(hr_worker *worker)

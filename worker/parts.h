@@ -30,6 +30,7 @@ struct hr_worker {
     hr_vae *vae;
     hr_embeds *embeds; /* of all texts so far */
     size_t n_embeds;
+    bool values_checked; /* hr_parts_check_values */
     double load_seconds; /* since the worker was opened */
 };
 
@@ -38,6 +39,9 @@ struct hr_worker {
 hr_status hr_parts_text_encoder(hr_worker *worker, const hr_text_encoder **out);
 hr_status hr_parts_expert(hr_worker *worker, int index, const hr_transformer **out);
 hr_status hr_parts_vae(hr_worker *worker, const hr_vae **out);
+
+/* Refuses NaN in the parts that are loaded only after the first step, once per worker. */
+hr_status hr_parts_check_values(hr_worker *worker);
 
 /* Wait for the stream and free. */
 void hr_parts_drop_text_encoder(hr_worker *worker);

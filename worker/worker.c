@@ -95,6 +95,7 @@ static hr_status write_latents(const hr_worker *worker, const hr_render *render,
 static hr_status run_stages(hr_worker *worker, const hr_render *render, float *latents,
                             hr_render_times *times)
 {
+    HR_TRY(hr_parts_check_values(worker));
     HR_TRY(text_stage(worker, render, times));
     HR_TRY(hr_denoise_stage(worker, render, latents, times));
     HR_TRY(write_latents(worker, render, latents));

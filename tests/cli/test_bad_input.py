@@ -60,8 +60,26 @@ class JobFile(CliTest):
             with self.subTest(arguments=arguments):
                 self.refused(USAGE, part, "render", "--prompt", "a", *QUICK[:-2], *arguments, "-o", "a.mp4")
 
+    def test_prompts_file_without_prompts(self):
+        for content in ("", "\n\n", "# nothing\n"):
+            self.refused(USAGE, "no prompts", "render", "--prompts", self.write("p.txt", content))
+
+    def test_side_files_are_checked_before_any_work(self):
+        common = ["render", "--prompt", "a", "--set", "sampler.steps=1000", "-o", "a.mp4"]
+        self.refused(RESOURCES, "nodir", *common, "--latents-out", "nodir/x")
+        self.refused(RESOURCES, "nodir", *common, "--frames-out", "nodir/x")
+        self.refused(USAGE, "two outputs", *common, "--frames-out", "x", "--latents-out", "x")
+        self.write("there", "")
+        self.refused(USAGE, "--force", *common, "--latents-out", "there")
+
     def test_unknown_command(self):
         self.refused(USAGE, "nosuch", "nosuch")
+
+    def test_noise_that_overflows(self):
+        data = struct.pack("<256f", *[1e38 * (-1) ** i for i in range(256)]) * 2
+        write_safetensors(self.path("noise"), {"latents": {"dtype": "F32", "shape": [1, 16, 2, 4, 4],
+                                                           "data_offsets": [0, 2048]}}, data)
+        self.refused(MODEL, "not finite", "render", "--prompt", "a", *QUICK, "--latents", "noise", "-o", "a.mp4")
 
     def test_prompt_that_is_not_utf8(self):
         self.refused(USAGE, "UTF-8", "render", "--prompt", b"caf\xe9", *QUICK, "-o", "a.mp4")
@@ -164,6 +182,15 @@ class ModelFolder(CliTest):
                 shutil.rmtree(self.path("a.run"), ignore_errors=True)
                 self.edited(component, change)
                 self.bad(name)
+
+    def test_nan_that_would_be_found_late(self):
+        """The VAE's weights are looked at before the first step of many."""
+        def change(header, data):
+            begin = header["decoder.conv_in.bias"]["data_offsets"][0]
+            data[begin:begin + 4] = struct.pack("<f", float("inf"))
+        self.edited("vae", change)
+        self.refused(MODEL, "decoder.conv_in.bias", "render", "--model", self.path("model"), "--prompt", "a cat",
+                     *QUICK[2:], "--set", "sampler.steps=1000", "-o", "a.mp4")
 
     def test_impossible_configs(self):
         for component, changes, part in (

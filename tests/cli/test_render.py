@@ -150,6 +150,20 @@ class Render(CliTest):
         difference = sum(abs(a - b) for a, b in zip(preview, picture)) / len(picture)
         self.assertLess(difference, 10)
 
+    def test_run_folder_of_a_file(self):
+        self.render("-o", "a.mp4", "--set", "output.folder=b")
+        self.assertIn('folder: "b"', self.read("b", "job.yaml").decode())
+        self.render("-o", "c.mp4")
+        self.assertIn('folder: "c.run"', self.read("c.run", "job.yaml").decode())
+
+    def test_scheduler_with_infinities(self):
+        """diffusers writes what JSON does not have."""
+        path = os.path.join(self.model("wan21-tiny"), "scheduler", "scheduler_config.json")
+        with open(path) as file:
+            text = file.read().rstrip()
+        self.write("model/scheduler/scheduler_config.json", text[:-1] + ', "lambda_min_clipped": -Infinity}')
+        self.succeeds("render", "--model", self.path("model"), "--prompt", "a cat", *QUICK, "-o", "a.mp4")
+
     def test_drawn_seed_is_recorded(self):
         self.succeeds("render", "--prompt", PROMPT, *QUICK[:-2], "-o", "a.mp4")
         self.assertIn("seed:", self.read("a.run", "job.yaml").decode())

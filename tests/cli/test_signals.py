@@ -40,6 +40,8 @@ class Signals(CliTest):
         self.assertEqual(process.returncode, 75, errors)
         self.assertNotIn(b"error:", errors)
         self.assertFalse(self.products())
+        with open(self.path("out", "status.json")) as file:
+            self.assertEqual(json.load(file)["state"], "stopped")
 
     def test_while_denoising(self):
         for number in (signal.SIGINT, signal.SIGTERM):
