@@ -17,8 +17,10 @@ static void compare(const char *case_name, bool keep_parts)
     hr_pipeline_estimate(golden, run, keep_parts, device, &figures);
     print_message("%s: estimated %zu, measured %zu bytes\n", case_name,
                   (size_t)figures.estimate.device_bytes, figures.measured.peak_bytes);
-    assert_true(figures.estimate.device_bytes >= figures.measured.peak_bytes * 9 / 10);
-    assert_true(figures.estimate.device_bytes <= figures.measured.peak_bytes * 11 / 10);
+    /* Never less than what it takes; more, since packed weights count with full blocks of
+     * channels, which these tiny models have few of. */
+    assert_true(figures.estimate.device_bytes >= figures.measured.peak_bytes);
+    assert_true(figures.estimate.device_bytes <= figures.measured.peak_bytes * 5 / 4);
     assert_true(figures.estimate.flops == figures.measured.flops);
     /* at least the latents and one latent frame's pictures */
     assert_true(figures.estimate.host_bytes >=
