@@ -159,58 +159,62 @@ static hr_status read_list(const place *at, size_t max_n, const hr_json_node **o
     return HR_OK;
 }
 
+/* Reads element x into place i of `out`. */
+typedef hr_status (*element_fn)(const place *at, const hr_json_node *x, void *out,
+                                size_t i);
+
+static hr_status read_elements(place *at, size_t max_n, element_fn read, void *out,
+                               size_t *n)
+{
+    const hr_json_node *list = NULL;
+    size_t i = 0;
+
+    HR_TRY(read_list(at, max_n, &list));
+    if (list == NULL)
+        return HR_OK;
+    for (const hr_json_node *x = hr_json_first(list); x != NULL; x = hr_json_next(x)) {
+        at->index = i;
+        HR_TRY(read(at, x, out, i++));
+    }
+    *n = i;
+    return HR_OK;
+}
+
+static hr_status read_f64(const place *at, const hr_json_node *x, void *out, size_t i)
+{
+    return hr_json_number(x, (double *)out + i) ? HR_OK : wrong(at, x, "a number");
+}
+
+static hr_status read_i64(const place *at, const hr_json_node *x, void *out, size_t i)
+{
+    return read_whole(at, x, INT64_MIN, INT64_MAX, (int64_t *)out + i);
+}
+
+static hr_status read_bool(const place *at, const hr_json_node *x, void *out, size_t i)
+{
+    return hr_json_boolean(x, (bool *)out + i) ? HR_OK : wrong(at, x, "true or false");
+}
+
 hr_status hr_json_read_f64_list(const hr_json *json, const hr_json_node *object,
                                 const char *key, size_t max_n, double *out, size_t *n)
 {
     place at = {json, object, key, SIZE_MAX};
-    const hr_json_node *list;
-    size_t i = 0;
 
-    HR_TRY(read_list(&at, max_n, &list));
-    if (list == NULL)
-        return HR_OK;
-    for (const hr_json_node *x = hr_json_first(list); x != NULL; x = hr_json_next(x)) {
-        at.index = i;
-        if (!hr_json_number(x, &out[i++]))
-            return wrong(&at, x, "a number");
-    }
-    *n = i;
-    return HR_OK;
+    return read_elements(&at, max_n, read_f64, out, n);
 }
 
 hr_status hr_json_read_i64_list(const hr_json *json, const hr_json_node *object,
                                 const char *key, size_t max_n, int64_t *out, size_t *n)
 {
     place at = {json, object, key, SIZE_MAX};
-    const hr_json_node *list;
-    size_t i = 0;
 
-    HR_TRY(read_list(&at, max_n, &list));
-    if (list == NULL)
-        return HR_OK;
-    for (const hr_json_node *x = hr_json_first(list); x != NULL; x = hr_json_next(x)) {
-        at.index = i;
-        HR_TRY(read_whole(&at, x, INT64_MIN, INT64_MAX, &out[i++]));
-    }
-    *n = i;
-    return HR_OK;
+    return read_elements(&at, max_n, read_i64, out, n);
 }
 
 hr_status hr_json_read_bool_list(const hr_json *json, const hr_json_node *object,
                                  const char *key, size_t max_n, bool *out, size_t *n)
 {
     place at = {json, object, key, SIZE_MAX};
-    const hr_json_node *list;
-    size_t i = 0;
 
-    HR_TRY(read_list(&at, max_n, &list));
-    if (list == NULL)
-        return HR_OK;
-    for (const hr_json_node *x = hr_json_first(list); x != NULL; x = hr_json_next(x)) {
-        at.index = i;
-        if (!hr_json_boolean(x, &out[i++]))
-            return wrong(&at, x, "true or false");
-    }
-    *n = i;
-    return HR_OK;
+    return read_elements(&at, max_n, read_bool, out, n);
 }
