@@ -41,6 +41,15 @@ typedef enum hr_job_numerics {
     HR_JOB_FAST,
     HR_JOB_F32
 } hr_job_numerics;
+typedef enum hr_job_grid { HR_GRID_MOVING = 0, HR_GRID_FIXED } hr_job_grid;
+typedef enum hr_job_noise { HR_NOISE_RESCHEDULED = 0, HR_NOISE_INDEPENDENT } hr_job_noise;
+typedef enum hr_job_blend { HR_BLEND_RAMP = 0, HR_BLEND_TRIANGLE } hr_job_blend;
+typedef enum hr_job_anchor {
+    HR_ANCHOR_NONE = 0,
+    HR_ANCHOR_PREVIOUS,
+    HR_ANCHOR_FIRST
+} hr_job_anchor;
+typedef enum hr_job_decode { HR_DECODE_STREAMED = 0, HR_DECODE_WINDOWED } hr_job_decode;
 typedef enum hr_job_video { HR_JOB_MP4 = 0, HR_JOB_PNG, HR_JOB_NO_VIDEO } hr_job_video;
 
 /* Which keys a job sets; the others are to be filled in from the model (hr_job_merge).
@@ -67,6 +76,18 @@ typedef enum hr_job_key {
     HR_KEY_SIGMAS,          /* sampler.sigmas */
     HR_KEY_SEED,            /* sampler.seed */
     HR_KEY_RNG,             /* sampler.rng */
+    HR_KEY_WINDOW_FRAMES,   /* windows.frames */
+    HR_KEY_WINDOW_OVERLAP,  /* windows.overlap */
+    HR_KEY_GRID,            /* windows.grid */
+    HR_KEY_NOISE,           /* windows.noise */
+    HR_KEY_BLEND,           /* windows.blend */
+    HR_KEY_ANCHOR,          /* windows.anchor */
+    HR_KEY_DECODE,          /* windows.decode */
+    HR_KEY_LAYOUT_WINDOWS,  /* layout.windows: 0 is auto, as for the next three */
+    HR_KEY_LAYOUT_STAGES,   /* layout.stages */
+    HR_KEY_LAYOUT_TENSOR,   /* layout.tensor */
+    HR_KEY_LAYOUT_CFG,      /* layout.cfg */
+    HR_KEY_DEADLINE,        /* layout.deadline: seconds */
     HR_KEY_OUTPUT_FOLDER,   /* output.folder */
     HR_KEY_OUTPUT_VIDEO,    /* output.video */
     HR_KEY_PREVIEW_EVERY,   /* output.preview_every: steps, 0 is never */
@@ -87,6 +108,14 @@ typedef struct hr_job {
     int64_t steps;
     double guidance, guidance_2, shift;
     uint64_t seed;
+    int64_t window_frames, window_overlap; /* of the video */
+    hr_job_grid grid;
+    hr_job_noise noise;
+    hr_job_blend blend;
+    hr_job_anchor anchor;
+    hr_job_decode decode;
+    int64_t layout_windows, layout_stages, layout_tensor, layout_cfg;
+    double deadline;
     hr_job_video video;
     int64_t preview_every;
     bool is_set[HR_KEY_COUNT];

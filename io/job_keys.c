@@ -13,6 +13,11 @@ static const char *const numerics[] = {"exact", "fast", "f32", NULL};
 static const char *const samplers[] = {"unipc", "euler", "dpm++", NULL};
 static const char *const sigma_tables[] = {"diffusers-0.37", "diffusers-0.36", NULL};
 static const char *const generators[] = {"philox", "torch", NULL};
+static const char *const grids[] = {"moving", "fixed", NULL};
+static const char *const noises[] = {"rescheduled", "independent", NULL};
+static const char *const blends[] = {"ramp", "triangle", NULL};
+static const char *const anchors[] = {"none", "previous", "first", NULL};
+static const char *const decodes[] = {"streamed", "windowed", NULL};
 static const char *const videos[] = {"mp4", "png", "none", NULL};
 
 _Static_assert(sizeof(hr_job_style) == sizeof(unsigned) &&
@@ -21,6 +26,11 @@ _Static_assert(sizeof(hr_job_style) == sizeof(unsigned) &&
                    sizeof(hr_job_sampler) == sizeof(unsigned) &&
                    sizeof(hr_job_sigmas) == sizeof(unsigned) &&
                    sizeof(hr_job_rng) == sizeof(unsigned) &&
+                   sizeof(hr_job_grid) == sizeof(unsigned) &&
+                   sizeof(hr_job_noise) == sizeof(unsigned) &&
+                   sizeof(hr_job_blend) == sizeof(unsigned) &&
+                   sizeof(hr_job_anchor) == sizeof(unsigned) &&
+                   sizeof(hr_job_decode) == sizeof(unsigned) &&
                    sizeof(hr_job_video) == sizeof(unsigned),
                "a choice is stored as an unsigned");
 
@@ -80,6 +90,38 @@ static const hr_job_key_info table[HR_KEY_COUNT] = {
     ROW(HR_KEY_RNG, "sampler.rng", HR_JOB_CHOICE, rng, .choices = generators,
         .initial = "philox",
         .help = "generator of the noise; torch is what diffusers draws"),
+    ROW(HR_KEY_WINDOW_FRAMES, "windows.frames", HR_JOB_WHOLE, window_frames,
+        RANGE(1, 1000000), OF_MODEL,
+        .help = "4n+1 frames that are denoised at a time; a longer video has several"),
+    ROW(HR_KEY_WINDOW_OVERLAP, "windows.overlap", HR_JOB_WHOLE, window_overlap,
+        RANGE(0, 1000000), OF_MODEL,
+        .help = "4n frames that neighbouring windows share, less than windows.frames"),
+    ROW(HR_KEY_GRID, "windows.grid", HR_JOB_CHOICE, grid, .choices = grids,
+        .initial = "moving", .help = "whether borders move from step to step"),
+    ROW(HR_KEY_NOISE, "windows.noise", HR_JOB_CHOICE, noise, .choices = noises,
+        .initial = "rescheduled",
+        .help = "noise of later frames: that of earlier ones, shuffled, or new"),
+    ROW(HR_KEY_BLEND, "windows.blend", HR_JOB_CHOICE, blend, .choices = blends,
+        .initial = "ramp", .help = "weights of predictions in a window"),
+    ROW(HR_KEY_ANCHOR, "windows.anchor", HR_JOB_CHOICE, anchor, .choices = anchors,
+        .initial = "first",
+        .help = "what a later window sees as its first frame: its own, its own as "
+                "context only, or the video's"),
+    ROW(HR_KEY_DECODE, "windows.decode", HR_JOB_CHOICE, decode, .choices = decodes,
+        OF_MODEL,
+        .help = "the VAE's decoder over the whole video, or window by window behind the "
+                "first frame"),
+    ROW(HR_KEY_LAYOUT_WINDOWS, "layout.windows", HR_JOB_AUTO_WHOLE, layout_windows,
+        RANGE(1, 65536), .initial = "auto", .help = "groups of ranks that share windows"),
+    ROW(HR_KEY_LAYOUT_STAGES, "layout.stages", HR_JOB_AUTO_WHOLE, layout_stages,
+        RANGE(1, 1024), .initial = "auto", .help = "ranks that share the layers"),
+    ROW(HR_KEY_LAYOUT_TENSOR, "layout.tensor", HR_JOB_AUTO_WHOLE, layout_tensor,
+        RANGE(1, 8), .initial = "auto",
+        .help = "ranks that share each layer: a power of two"),
+    ROW(HR_KEY_LAYOUT_CFG, "layout.cfg", HR_JOB_AUTO_WHOLE, layout_cfg, RANGE(1, 2),
+        .initial = "auto", .help = "2: the two guidance branches on ranks of their own"),
+    ROW(HR_KEY_DEADLINE, "layout.deadline", HR_JOB_NUMBER, deadline, RANGE(1, 86400),
+        .initial = "600", .help = "seconds after which a silent rank counts as lost"),
     ROW(HR_KEY_OUTPUT_FOLDER, "output.folder", HR_JOB_PATH, output_folder,
         .shown = "runs/NAME", .help = "the run folder"),
     ROW(HR_KEY_OUTPUT_VIDEO, "output.video", HR_JOB_CHOICE, video, .choices = videos,

@@ -1,0 +1,43 @@
+/* Small messages between any ranks, in the background: latents and predictions of frames.
+ *
+ * A message is a head and some bytes. Sending copies and returns at once; messages from
+ * one sender arrive in the order in which they were sent. Messages to oneself arrive too.
+ * Peers that once exchanged a message keep their receive posted (persistent neighbours),
+ * so that it arrives while this rank computes; hr_world_progress moves it on. */
+#ifndef HR_COMM_MAILBOX_H
+#define HR_COMM_MAILBOX_H
+
+#include "comm/group.h"
+
+typedef struct hr_mailbox hr_mailbox;
+
+typedef struct hr_mail_head {
+    int32_t kind, step, window, branch, frame; /* the user's own */
+    int32_t from;                              /* filled in on arrival */
+} hr_mail_head;
+
+typedef struct hr_mail {
+    hr_mail_head head;
+    size_t bytes;
+    void *data; /* 64-byte aligned, part of the message */
+} hr_mail;
+
+/* Collective over the group; `max_bytes` of one message, `traffic` what they count as.
+ * Closing is local, cancels what is on its way; takes NULL. */
+hr_status hr_mailbox_open(hr_group *group, size_t max_bytes, hr_traffic traffic,
+                          hr_mailbox **out);
+void hr_mailbox_close(hr_mailbox *box);
+
+hr_status hr_mailbox_send(hr_mailbox *box, int to, const hr_mail_head *head,
+                          const void *data, size_t bytes);
+/* The next message that has arrived; *out is NULL when there is none. Caller frees it
+ * with hr_mail_free (NULL is fine). */
+hr_status hr_mailbox_take(hr_mailbox *box, hr_mail **out);
+void hr_mail_free(hr_mail *mail);
+/* Waits until there is a message to take. `waiting_for` (a rank, or -1) is whom the
+ * message about a passed deadline names. In a pretended world: HR_ERR_INTERNAL. */
+hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for);
+/* Waits until everything sent has left this rank's memory. */
+hr_status hr_mailbox_flush(hr_mailbox *box);
+
+#endif
