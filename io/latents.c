@@ -1,6 +1,8 @@
 #include "io/latents.h"
 
+#include "base/assert.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "io/safetensors.h"
 
 #include <stdbool.h>
@@ -50,62 +52,146 @@ static hr_status check(const char *path, const hr_stored_tensor *found,
     return HR_OK;
 }
 
-static hr_status copy_planes(const char *path, const hr_stored_tensor *found,
-                             const int64_t fchw[4], float *out)
-{
-    size_t frames = (size_t)fchw[FRAMES], channels = (size_t)fchw[CHANNELS];
-    size_t plane = (size_t)fchw[HEIGHT] * (size_t)fchw[WIDTH], bad;
-    const char *data = found->data;
+struct hr_latents_reader {
+    hr_safetensors *file;
+    const hr_stored_tensor *tensor;
+    int64_t shape[4];
+};
 
-    for (size_t f = 0; f < frames; f++)
-        for (size_t c = 0; c < channels; c++)
-            memcpy(out + (f * channels + c) * plane,
-                   data + (c * frames + f) * plane * sizeof *out, plane * sizeof *out);
-    bad = hr_dtype_first_not_finite(out, HR_F32, found->n_elements);
-    if (bad < found->n_elements)
-        return hr_fail(HR_ERR_ARG,
-                       "%s: latents: found %g in frame %zu, channel %zu, expected finite "
-                       "numbers",
-                       path, (double)out[bad], bad / plane / channels,
-                       bad / plane % channels);
+static size_t plane_of(const int64_t shape[4])
+{
+    return (size_t)shape[HEIGHT] * (size_t)shape[WIDTH];
+}
+
+static hr_status open_reader(const char *path, hr_latents_reader *reader)
+{
+    hr_stored_tensor wanted = {0};
+
+    stored_shape(reader->shape, &wanted);
+    HR_TRY(hr_safetensors_open(path, &reader->file));
+    reader->tensor = hr_safetensors_find(reader->file, wanted.name);
+    return check(path, reader->tensor, &wanted);
+}
+
+hr_status hr_latents_open(const char *path, const int64_t shape[4],
+                          hr_latents_reader **out)
+{
+    hr_latents_reader *reader;
+    void *memory;
+    hr_status status;
+
+    HR_TRY(hr_alloc_or_fail(sizeof *reader, path, &memory));
+    reader = memory;
+    memcpy(reader->shape, shape, sizeof reader->shape);
+    status = open_reader(path, reader);
+    if (status != HR_OK) {
+        hr_latents_close(reader);
+        return status;
+    }
+    *out = reader;
     return HR_OK;
 }
 
-hr_status hr_latents_read(const char *path, const int64_t shape_fchw[4], float *out)
+void hr_latents_close(hr_latents_reader *reader)
 {
-    hr_stored_tensor wanted = {0};
-    const hr_stored_tensor *found;
-    hr_safetensors *file;
+    if (reader == NULL)
+        return;
+    hr_safetensors_close(reader->file);
+    hr_free(reader);
+}
+
+hr_status hr_latents_read_frame(const hr_latents_reader *reader, int64_t frame,
+                                float *out)
+{
+    size_t channels = (size_t)reader->shape[CHANNELS];
+    size_t frames = (size_t)reader->shape[FRAMES], plane = plane_of(reader->shape), bad;
+    const char *data = reader->tensor->data;
+
+    HR_ASSERT(frame >= 0 && frame < reader->shape[FRAMES]);
+    for (size_t c = 0; c < channels; c++)
+        memcpy(out + c * plane, data + (c * frames + (size_t)frame) * plane * sizeof *out,
+               plane * sizeof *out);
+    hr_safetensors_release(reader->tensor); /* or the whole file would stay mapped in */
+    bad = hr_dtype_first_not_finite(out, HR_F32, channels * plane);
+    if (bad < channels * plane)
+        return hr_fail(HR_ERR_ARG,
+                       "%s: latents: found %g in frame %lld, channel %zu, expected "
+                       "finite numbers",
+                       hr_safetensors_path(reader->file), (double)out[bad],
+                       (long long)frame, bad / plane);
+    return HR_OK;
+}
+
+struct hr_latents_writer {
+    hr_safetensors_writer *file;
+    int64_t shape[4];
+    bool *has_frame;
+};
+
+static hr_status begin_writer(const char *path, hr_latents_writer *writer)
+{
+    hr_stored_tensor tensor = {0};
+    void *memory;
+
+    HR_TRY(hr_alloc_or_fail((size_t)writer->shape[FRAMES] * sizeof *writer->has_frame,
+                            path, &memory));
+    writer->has_frame = memory;
+    stored_shape(writer->shape, &tensor);
+    return hr_safetensors_begin(path, &tensor, &writer->file);
+}
+
+static void destroy(hr_latents_writer *writer)
+{
+    hr_free(writer->has_frame);
+    hr_free(writer);
+}
+
+hr_status hr_latents_begin(const char *path, const int64_t shape[4],
+                           hr_latents_writer **out)
+{
+    hr_latents_writer *writer;
+    void *memory;
     hr_status status;
 
-    stored_shape(shape_fchw, &wanted);
-    HR_TRY(hr_safetensors_open(path, &file));
-    found = hr_safetensors_find(file, wanted.name);
-    status = check(path, found, &wanted);
-    if (status == HR_OK)
-        status = copy_planes(path, found, shape_fchw, out);
-    hr_safetensors_close(file);
+    HR_TRY(hr_alloc_or_fail(sizeof *writer, path, &memory));
+    writer = memory;
+    memcpy(writer->shape, shape, sizeof writer->shape);
+    status = begin_writer(path, writer);
+    if (status != HR_OK) {
+        destroy(writer);
+        return status;
+    }
+    *out = writer;
+    return HR_OK;
+}
+
+hr_status hr_latents_write_frame(hr_latents_writer *writer, int64_t frame,
+                                 const float *latent)
+{
+    size_t frames = (size_t)writer->shape[FRAMES], plane = plane_of(writer->shape);
+    size_t bytes = plane * sizeof *latent;
+
+    HR_ASSERT(frame >= 0 && frame < writer->shape[FRAMES]);
+    HR_ASSERT(!writer->has_frame[frame]);
+    writer->has_frame[frame] = true;
+    for (size_t c = 0; c < (size_t)writer->shape[CHANNELS]; c++)
+        HR_TRY(hr_safetensors_put(writer->file, (c * frames + (size_t)frame) * bytes,
+                                  latent + c * plane, bytes));
+    return HR_OK;
+}
+
+hr_status hr_latents_finish(hr_latents_writer *writer)
+{
+    hr_status status = hr_safetensors_finish(writer->file);
+
+    destroy(writer);
     return status;
 }
 
-hr_status hr_latents_write(const char *path, const int64_t shape_fchw[4],
-                           const float *data)
+void hr_latents_abandon(hr_latents_writer *writer)
 {
-    size_t frames = (size_t)shape_fchw[FRAMES], channels = (size_t)shape_fchw[CHANNELS];
-    size_t plane = (size_t)shape_fchw[HEIGHT] * (size_t)shape_fchw[WIDTH];
-    hr_stored_tensor tensor = {0};
-    hr_safetensors_writer *writer;
-    hr_status status = HR_OK;
-
-    stored_shape(shape_fchw, &tensor);
-    HR_TRY(hr_safetensors_begin(path, &tensor, &writer));
-    for (size_t i = 0; i < channels * frames && status == HR_OK; i++) {
-        size_t c = i / frames, f = i % frames;
-        status = hr_safetensors_append(writer, data + (f * channels + c) * plane,
-                                       plane * sizeof *data);
-    }
-    if (status == HR_OK)
-        return hr_safetensors_finish(writer);
-    hr_safetensors_abandon(writer);
-    return status;
+    if (writer == NULL)
+        return;
+    hr_safetensors_abandon(writer->file);
+    destroy(writer);
 }

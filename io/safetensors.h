@@ -52,14 +52,16 @@ void hr_safetensors_release(const hr_stored_tensor *tensor);
 hr_status hr_safetensors_write(const char *path, const hr_stored_tensor *tensors,
                                size_t n);
 
-/* Streaming writer for one tensor of known shape: begin, append in order until full, then
- * finish (renames) or abandon (removes). Both end the writer's life; abandon takes NULL.
- */
+/* Writer of one tensor of known shape, piece by piece: begin; append in order, or put
+ * pieces at their byte offsets in the tensor, each once; when it is full finish
+ * (renames), or abandon (removes). Both end the writer's life; abandon takes NULL. */
 typedef struct hr_safetensors_writer hr_safetensors_writer;
 hr_status hr_safetensors_begin(const char *path, const hr_stored_tensor *tensor,
                                hr_safetensors_writer **out);
 hr_status hr_safetensors_append(hr_safetensors_writer *writer, const void *data,
                                 size_t n_bytes);
+hr_status hr_safetensors_put(hr_safetensors_writer *writer, size_t offset,
+                             const void *data, size_t n_bytes);
 hr_status hr_safetensors_finish(hr_safetensors_writer *writer);
 void hr_safetensors_abandon(hr_safetensors_writer *writer);
 

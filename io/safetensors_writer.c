@@ -13,7 +13,9 @@ enum { DATA_ALIGNMENT = 8 }; /* of the data's start, as the format's own writer 
 
 struct hr_safetensors_writer {
     hr_out_file *file;
-    size_t missing; /* bytes until the tensor is full */
+    int64_t start;  /* of the tensor in the file */
+    size_t n_bytes; /* of the tensor */
+    size_t n_written;
 };
 
 static hr_status size_of(const hr_stored_tensor *tensor, size_t *bytes)
@@ -120,39 +122,47 @@ hr_status hr_safetensors_begin(const char *path, const hr_stored_tensor *tensor,
 
     HR_TRY(hr_alloc_or_fail(sizeof *writer, path, &memory));
     writer = memory;
-    status = size_of(tensor, &writer->missing);
+    status = size_of(tensor, &writer->n_bytes);
     if (status == HR_OK)
         status = begin_file(path, tensor, 1, &writer->file);
     if (status != HR_OK) {
         hr_free(writer);
         return status;
     }
+    writer->start = hr_out_file_position(writer->file);
     *out = writer;
     return HR_OK;
+}
+
+hr_status hr_safetensors_put(hr_safetensors_writer *writer, size_t offset,
+                             const void *data, size_t n_bytes)
+{
+    size_t room = offset < writer->n_bytes ? writer->n_bytes - offset : 0;
+
+    if (n_bytes > room)
+        return hr_fail(HR_ERR_INTERNAL, "%s: %zu bytes more than the tensor has room for",
+                       hr_out_file_path(writer->file), n_bytes - room);
+    writer->n_written += n_bytes;
+    hr_out_file_seek(writer->file, writer->start + (int64_t)offset);
+    return hr_out_file_write(writer->file, data, n_bytes);
 }
 
 hr_status hr_safetensors_append(hr_safetensors_writer *writer, const void *data,
                                 size_t n_bytes)
 {
-    if (n_bytes > writer->missing)
-        return hr_fail(HR_ERR_INTERNAL, "%s: %zu bytes more than the tensor has room for",
-                       hr_out_file_path(writer->file), n_bytes - writer->missing);
-    writer->missing -= n_bytes;
-    return hr_out_file_write(writer->file, data, n_bytes);
+    return hr_safetensors_put(writer, writer->n_written, data, n_bytes);
 }
 
 hr_status hr_safetensors_finish(hr_safetensors_writer *writer)
 {
     hr_out_file *file = writer->file;
-    size_t missing = writer->missing;
     hr_status status;
 
-    if (missing > 0) {
+    if (writer->n_written != writer->n_bytes) {
         status = hr_out_file_status(file);
         if (status == HR_OK)
-            status = hr_fail(HR_ERR_INTERNAL,
-                             "%s: the last %zu bytes of the tensor are missing",
-                             hr_out_file_path(file), missing);
+            status = hr_fail(HR_ERR_INTERNAL, "%s: %zu of the tensor's %zu bytes came",
+                             hr_out_file_path(file), writer->n_written, writer->n_bytes);
         hr_safetensors_abandon(writer);
         return status;
     }

@@ -25,6 +25,7 @@ THIRD_PARTS = {
     r"omp\.h": "compute/cpu/",
     r"cuda|cublas|cudnn": "compute/cuda/",
     r"mpi\.h|nccl\.h": "comm/",
+    r"xxhash\.h": "base/hash",
     r"yaml\.h": "io/",
     r"(cjson/)?cJSON\.h": "io/json",
     r"libav\w+/|libswscale/": "io/",

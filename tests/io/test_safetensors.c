@@ -302,7 +302,8 @@ static void unfinished_leaves_nothing(void **state)
     hr_test_ok(hr_safetensors_begin(path, &tensor, &writer));
     hr_test_ok(hr_safetensors_append(writer, "abcd", 4));
     assert_int_equal(hr_test_count_entries(here), 1);
-    hr_test_fails(HR_ERR_INTERNAL, "the last 12 bytes", hr_safetensors_finish(writer));
+    hr_test_fails(HR_ERR_INTERNAL, "4 of the tensor's 16 bytes came",
+                  hr_safetensors_finish(writer));
     assert_int_equal(hr_test_count_entries(here), 0);
     hr_test_ok(hr_safetensors_begin(path, &tensor, &writer));
     hr_safetensors_abandon(writer);
