@@ -36,18 +36,21 @@ bool hr_schedule_next(const hr_schedule *s, const hr_place *place, hr_unit *unit
 /* Units of all groups and branches in steps [0, n_steps). */
 int64_t hr_schedule_n_units(const hr_schedule *s);
 
-/* Plays the schedule with given times. */
+/* Plays the schedule with given times: every stage of every group does its list in order,
+ * a frame is stepped as soon as its last prediction is there. Memory: two numbers a
+ * frame. */
 typedef struct hr_schedule_times {
     double unit_seconds; /* of one stage of one unit */
     double link_seconds; /* hidden states from stage to stage */
-    double halo_seconds; /* a frame from group to group */
+    double halo_seconds; /* a frame, or its prediction, from rank to rank */
 } hr_schedule_times;
 typedef struct hr_schedule_result {
-    double seconds;     /* until the last frame is done */
-    double utilisation; /* busy / (seconds x ranks of stage groups), mean over stages */
+    double seconds;           /* until the last frame is done */
+    double utilisation;       /* busy / seconds, mean over the stages of all groups */
     double least_utilisation; /* of any stage */
-    bool is_deadlocked;
+    bool is_deadlocked;       /* some frame never gets all its predictions */
 } hr_schedule_result;
+/* HR_ERR_NOMEM. */
 hr_status hr_schedule_simulate(const hr_schedule *s, const hr_schedule_times *times,
                                hr_schedule_result *out);
 

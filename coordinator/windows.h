@@ -24,6 +24,11 @@ typedef struct hr_range {
     int64_t first, n;
 } hr_range;
 
+/* The step's bits mirrored at the binary point, times n, rounded down: the van der Corput
+ * sequence in base 2. Any few steps in a row spread evenly over 0 .. n-1. The grid moves
+ * by it. */
+int64_t hr_windows_spread(int step, int64_t n);
+
 int64_t hr_windows_count(const hr_windows *w, int step);
 int64_t hr_windows_start(const hr_windows *w, int step, int64_t window);
 
