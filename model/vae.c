@@ -24,6 +24,7 @@ struct hr_vae {
 struct hr_vae_decoder {
     const hr_vae *vae;
     hr_stream *stream;
+    hr_rows *rows;
     int64_t height, width, n_done; /* latent frames so far */
     hr_tensor *history;            /* vae->n_slots */
 };
@@ -169,8 +170,9 @@ void hr_vae_close(hr_vae *vae)
     hr_free(vae);
 }
 
-hr_status hr_vae_decoder_create(const hr_vae *vae, hr_stream *stream, int64_t height,
-                                int64_t width, hr_vae_decoder **out)
+hr_status hr_vae_decoder_create(const hr_vae *vae, hr_stream *stream,
+                                const hr_vae_decoder_options *options,
+                                hr_vae_decoder **out)
 {
     size_t bytes = (size_t)vae->n_slots * sizeof(hr_tensor);
     hr_vae_decoder *decoder;
@@ -181,8 +183,9 @@ hr_status hr_vae_decoder_create(const hr_vae *vae, hr_stream *stream, int64_t he
     decoder = memory;
     decoder->vae = vae;
     decoder->stream = stream;
-    decoder->height = height;
-    decoder->width = width;
+    decoder->height = options->height;
+    decoder->width = options->width;
+    HR_TRY_GOTO(hr_rows_open(options->group, options->height, &decoder->rows), fail);
     HR_TRY_GOTO(hr_alloc_or_fail(bytes, "VAE histories", &memory), fail);
     decoder->history = memory;
     *out = decoder;
@@ -200,7 +203,23 @@ void hr_vae_decoder_destroy(hr_vae_decoder *decoder)
     for (int i = 0; decoder->history != NULL && i < decoder->vae->n_slots; i++)
         hr_tensor_free(&decoder->history[i]);
     hr_free(decoder->history);
+    hr_rows_close(decoder->rows);
     hr_free(decoder);
+}
+
+hr_status hr_vae_decoder_restart(hr_vae_decoder *decoder)
+{
+    for (int i = 0; i < decoder->vae->n_slots; i++)
+        if (!hr_tensor_is_absent(&decoder->history[i]))
+            HR_TRY(hr_op_fill(decoder->stream,
+                              &(hr_fill_args){.out = decoder->history[i], .value = 0}));
+    decoder->n_done = 0;
+    return HR_OK;
+}
+
+hr_band hr_vae_decoder_band(const hr_vae_decoder *decoder)
+{
+    return hr_rows_mine(decoder->rows);
 }
 
 int64_t hr_vae_decoder_next_frames(const hr_vae_decoder *decoder)
@@ -213,12 +232,13 @@ static hr_status run_entry(const hr_vae_decoder *d, const hr_vae_pass *pass,
                            const hr_tensor *latent, const hr_trace *trace, hr_tensor *x)
 {
     const hr_vae *vae = d->vae;
+    hr_band band = hr_rows_mine(d->rows);
     hr_arena_mark mark;
     hr_vae_input input;
-    hr_tensor z;
+    hr_tensor z, rows;
 
     HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
-                           HR_DIMS(1, d->height, d->width, vae->conv_in.out), x));
+                           HR_DIMS(1, band.n, d->width, vae->conv_in.out), x));
     mark = hr_arena_get_mark(pass->arena);
     HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
                            HR_DIMS(1, d->height, d->width, vae->config.z_dim), &z));
@@ -227,8 +247,10 @@ static hr_status run_entry(const hr_vae_decoder *d, const hr_vae_pass *pass,
                                                                   .mean = vae->mean,
                                                                   .out = z}));
     HR_TRY(hr_trace_tensor(trace, pass->stream, "vae_in", &z));
-    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_in, 1, d->height, d->width, &input));
-    HR_TRY(hr_vae_linear_run(pass, &vae->post_quant, &z, &input.fresh));
+    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_in, band.n, d->width, &input));
+    rows = hr_tensor_reshape(&z, HR_DIMS(d->height, d->width, vae->config.z_dim));
+    rows = hr_tensor_slice(&rows, band.first, band.n);
+    HR_TRY(hr_vae_linear_run(pass, &vae->post_quant, &rows, &input.fresh));
     HR_TRY(hr_vae_causal_end(pass, &vae->conv_in, &input, x, false));
     hr_arena_rewind(pass->arena, mark);
     return hr_trace_tensor(trace, pass->stream, "conv_in", x);
@@ -272,23 +294,23 @@ static hr_status run_head(const hr_vae_decoder *d, const hr_vae_pass *pass,
                           const hr_trace *trace, const hr_tensor *x, pictures *out)
 {
     const hr_vae *vae = d->vae;
-    int64_t n = x->dim[0], height = x->dim[1], width = x->dim[2];
+    int64_t height = x->dim[1], width = x->dim[2];
     hr_vae_input input;
     hr_tensor y;
 
     HR_TRY(trace_norm_out(d, pass, trace, x));
     HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
-                           HR_DIMS(n, height, width, vae->conv_out.out), &y));
-    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_out, n, height, width, &input));
+                           HR_DIMS(1, height, width, vae->conv_out.out), &y));
+    HR_TRY(hr_vae_causal_begin(pass, &vae->conv_out, height, width, &input));
     HR_TRY(hr_vae_norm_run(pass, &vae->norm_out, x, &input.fresh, HR_ACT_SILU));
     HR_TRY(hr_vae_causal_end(pass, &vae->conv_out, &input, &y, false));
     HR_TRY(hr_trace_tensor(trace, pass->stream, "conv_out", &y));
     HR_TRY(hr_op_to_rgb(
         pass->stream,
         &(hr_to_rgb_args){.x = y,
-                          .out = hr_tensor_slice(&out->frames, out->n_done, n),
+                          .out = hr_tensor_slice(&out->frames, out->n_done, 1),
                           .patch = (int)vae->config.patch}));
-    out->n_done += n;
+    out->n_done++;
     return HR_OK;
 }
 
@@ -332,6 +354,7 @@ hr_status hr_vae_decoder_run(hr_vae_decoder *decoder, hr_stream *stream, hr_aren
     hr_arena_mark mark = hr_arena_get_mark(arena);
     const hr_vae_pass pass = {.stream = stream,
                               .arena = arena,
+                              .rows = decoder->rows,
                               .history = decoder->history,
                               .is_first = decoder->n_done == 0};
     pictures made = {.frames = *out};

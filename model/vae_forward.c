@@ -2,19 +2,32 @@
 
 #include <math.h>
 
-/* Which rows a convolution sees above and below what it is given is decided here and
- * nowhere else: zeros, since a map is never split. */
+/* Halo rows that a convolution sees beyond the band. */
+typedef struct halo {
+    int above, below;
+} halo;
+
+static halo halo_of(const hr_vae_pass *pass, const hr_vae_conv *conv)
+{
+    if (conv->kernel[1] == 1)
+        return (halo){0};
+    return (halo){.above = hr_rows_above(pass->rows), .below = hr_rows_below(pass->rows)};
+}
+
+/* x has the band's halo rows. Zeros lie beyond the picture only: this is decided here and
+ * nowhere else. */
 static hr_status convolve(const hr_vae_pass *pass, const hr_vae_conv *conv,
                           const hr_tensor *x, const hr_tensor *out, bool accumulate)
 {
     int rows = (int)conv->kernel[1] / 2, columns = (int)conv->kernel[2] / 2;
+    halo have = halo_of(pass, conv);
 
     return hr_op_conv(pass->stream, &(hr_conv_args){.x = *x,
                                                     .bias = conv->bias,
                                                     .out = *out,
                                                     .weight = conv->weight,
-                                                    .pad_top = rows,
-                                                    .pad_bottom = rows,
+                                                    .pad_top = rows - have.above,
+                                                    .pad_bottom = rows - have.below,
                                                     .pad_left = columns,
                                                     .pad_right = columns,
                                                     .accumulate = accumulate});
@@ -33,18 +46,29 @@ static hr_status history_make(const hr_vae_pass *pass, const hr_vae_conv *conv,
     return hr_op_fill(pass->stream, &(hr_fill_args){.out = *past, .value = 0});
 }
 
-hr_status hr_vae_causal_begin(const hr_vae_pass *pass, const hr_vae_conv *conv,
-                              int64_t frames, int64_t height, int64_t width,
-                              hr_vae_input *input)
+/* Rows [first, first + n) of a map of one frame. */
+static hr_tensor rows_of(const hr_tensor *x, int64_t first, int64_t n)
 {
-    hr_tensor front;
+    hr_tensor rows = hr_tensor_reshape(x, HR_DIMS(x->dim[1], x->dim[2], x->dim[3]));
 
-    HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
-                           HR_DIMS(HR_VAE_PAST + frames, height, width, conv->in),
-                           &input->all));
+    rows = hr_tensor_slice(&rows, first, n);
+    return hr_tensor_reshape(&rows, HR_DIMS(1, n, x->dim[2], x->dim[3]));
+}
+
+hr_status hr_vae_causal_begin(const hr_vae_pass *pass, const hr_vae_conv *conv,
+                              int64_t height, int64_t width, hr_vae_input *input)
+{
+    halo have = halo_of(pass, conv);
+    hr_tensor front, frame;
+
+    HR_TRY(hr_arena_tensor(
+        pass->arena, HR_F32,
+        HR_DIMS(HR_VAE_PAST + 1, have.above + height + have.below, width, conv->in),
+        &input->all));
     HR_TRY(history_make(pass, conv, &input->all));
     front = hr_tensor_slice(&input->all, 0, HR_VAE_PAST);
-    input->fresh = hr_tensor_slice(&input->all, HR_VAE_PAST, frames);
+    frame = hr_tensor_slice(&input->all, HR_VAE_PAST, 1);
+    input->fresh = rows_of(&frame, have.above, height);
     return hr_copy(pass->stream, &front, &pass->history[conv->slot]);
 }
 
@@ -52,9 +76,11 @@ hr_status hr_vae_causal_end(const hr_vae_pass *pass, const hr_vae_conv *conv,
                             const hr_vae_input *input, const hr_tensor *out,
                             bool accumulate)
 {
-    hr_tensor last =
-        hr_tensor_slice(&input->all, input->all.dim[0] - HR_VAE_PAST, HR_VAE_PAST);
+    hr_tensor frame = hr_tensor_slice(&input->all, HR_VAE_PAST, 1);
+    hr_tensor last = hr_tensor_slice(&input->all, 1, HR_VAE_PAST);
 
+    if (conv->kernel[1] > 1)
+        HR_TRY(hr_rows_exchange(pass->rows, pass->stream, &frame));
     HR_TRY(convolve(pass, conv, &input->all, out, accumulate));
     return hr_copy(pass->stream, &pass->history[conv->slot], &last);
 }
@@ -101,7 +127,7 @@ static hr_status norm_conv(const hr_vae_pass *pass, const hr_tensor *gamma,
     hr_arena_mark mark = hr_arena_get_mark(pass->arena);
     hr_vae_input input;
 
-    HR_TRY(hr_vae_causal_begin(pass, conv, x->dim[0], x->dim[1], x->dim[2], &input));
+    HR_TRY(hr_vae_causal_begin(pass, conv, x->dim[1], x->dim[2], &input));
     HR_TRY(hr_vae_norm_run(pass, gamma, x, &input.fresh, HR_ACT_SILU));
     HR_TRY(hr_vae_causal_end(pass, conv, &input, out, accumulate));
     hr_arena_rewind(pass->arena, mark);
@@ -129,37 +155,62 @@ hr_status hr_vae_resnet_run(const hr_vae_pass *pass, const hr_vae_resnet *resnet
     return HR_OK;
 }
 
+/* The pixels that are looked at: the whole map, normalised. x: the band. */
+static hr_status gather_map(const hr_vae_pass *pass, const hr_tensor *x,
+                            const hr_tensor *normed, hr_tensor *out)
+{
+    int64_t n = x->dim[1], width = x->dim[2], channels = x->dim[3];
+    int64_t height = hr_rows_height(pass->rows);
+    hr_tensor mine, all;
+
+    *out = *normed;
+    if (n == height)
+        return HR_OK;
+    HR_TRY(hr_arena_tensor(pass->arena, HR_F32, HR_DIMS(height * width, channels), out));
+    mine = hr_tensor_reshape(normed, HR_DIMS(n, width, channels));
+    all = hr_tensor_reshape(out, HR_DIMS(height, width, channels));
+    return hr_rows_gather(pass->rows, pass->stream, &mine, &all);
+}
+
+/* Part `i` of q, k and v, from normalised pixels: [n, width]. */
+static hr_status project(const hr_vae_pass *pass, const hr_vae_attention *attention,
+                         int i, const hr_tensor *x, hr_tensor *out)
+{
+    const hr_packed *weights[] = {attention->q, attention->k, attention->v};
+    int64_t width = attention->width;
+    hr_linear_args args = {.x = *x, .weight = weights[i]};
+
+    HR_TRY(hr_arena_tensor(pass->arena, HR_F32, x->n_dims, x->dim, out));
+    args.bias = hr_tensor_slice(&attention->qkv_bias, i * width, width);
+    args.out = *out;
+    return hr_op_linear(pass->stream, &args);
+}
+
+static hr_tensor as_head(const hr_tensor *x)
+{
+    return hr_tensor_reshape(x, HR_DIMS(x->dim[0], 1, x->dim[1]));
+}
+
 hr_status hr_vae_attention_run(const hr_vae_pass *pass, const hr_vae_attention *attention,
                                hr_tensor *x)
 {
     hr_arena_mark mark = hr_arena_get_mark(pass->arena);
-    int64_t width = attention->width, rows = hr_tensor_rows(x);
-    const hr_packed *weights[] = {attention->q, attention->k, attention->v};
-    hr_tensor part[3], head[3], normed, rows_of_x = as_rows(x);
+    hr_tensor normed, map, q, k, v, rows = as_rows(x);
+    hr_attention_args args = {.scale = (float)(1 / sqrt((double)attention->width))};
 
-    HR_TRY(hr_arena_tensor(pass->arena, HR_F32, HR_DIMS(rows, width), &normed));
-    for (int i = 0; i < 3; i++)
-        HR_TRY(hr_arena_tensor(pass->arena, HR_F32, HR_DIMS(rows, width), &part[i]));
-    HR_TRY(hr_vae_norm_run(pass, &attention->norm, &rows_of_x, &normed, HR_ACT_NONE));
-    for (int i = 0; i < 3; i++) {
-        hr_tensor bias = hr_tensor_slice(&attention->qkv_bias, i * width, width);
-
-        HR_TRY(hr_op_linear(pass->stream, &(hr_linear_args){.x = normed,
-                                                            .bias = bias,
-                                                            .out = part[i],
-                                                            .weight = weights[i]}));
-        head[i] = hr_tensor_reshape(&part[i], HR_DIMS(rows, 1, width));
-    }
-    HR_TRY(hr_op_attention(
-        pass->stream,
-        &(hr_attention_args){.q = head[0],
-                             .k = head[1],
-                             .v = head[2],
-                             .out = hr_tensor_reshape(&normed, HR_DIMS(rows, 1, width)),
-                             .scale = (float)(1 / sqrt((double)width))}));
-    HR_TRY(hr_vae_linear_run(pass, &attention->proj, &normed, &part[0]));
-    HR_TRY(hr_op_gated_add(pass->stream,
-                           &(hr_gated_add_args){.x = rows_of_x, .y = part[0]}));
+    HR_TRY(hr_arena_tensor(pass->arena, HR_F32, rows.n_dims, rows.dim, &normed));
+    HR_TRY(hr_vae_norm_run(pass, &attention->norm, &rows, &normed, HR_ACT_NONE));
+    HR_TRY(gather_map(pass, x, &normed, &map));
+    HR_TRY(project(pass, attention, 0, &normed, &q));
+    HR_TRY(project(pass, attention, 1, &map, &k));
+    HR_TRY(project(pass, attention, 2, &map, &v));
+    args.q = as_head(&q);
+    args.k = as_head(&k);
+    args.v = as_head(&v);
+    args.out = as_head(&normed);
+    HR_TRY(hr_op_attention(pass->stream, &args));
+    HR_TRY(hr_vae_linear_run(pass, &attention->proj, &normed, &q));
+    HR_TRY(hr_op_gated_add(pass->stream, &(hr_gated_add_args){.x = rows, .y = q}));
     hr_arena_rewind(pass->arena, mark);
     return HR_OK;
 }
@@ -180,7 +231,7 @@ static hr_status double_frames(const hr_vae_pass *pass, const hr_vae_conv *conv,
                            &out));
     mark = hr_arena_get_mark(pass->arena);
     HR_TRY(like(pass, x, conv->out, &halves));
-    HR_TRY(hr_vae_causal_begin(pass, conv, x->dim[0], x->dim[1], x->dim[2], &input));
+    HR_TRY(hr_vae_causal_begin(pass, conv, x->dim[1], x->dim[2], &input));
     HR_TRY(hr_copy(pass->stream, &input.fresh, x));
     HR_TRY(hr_vae_causal_end(pass, conv, &input, &halves, false));
     HR_TRY(hr_op_split_frames(pass->stream,
@@ -190,21 +241,47 @@ static hr_status double_frames(const hr_vae_pass *pass, const hr_vae_conv *conv,
     return HR_OK;
 }
 
+/* The frames of x with the band's halo rows; x itself where there are none. */
+static hr_status with_halo(const hr_vae_pass *pass, halo have, const hr_tensor *x,
+                           hr_tensor *out)
+{
+    int64_t height = x->dim[1];
+
+    *out = *x;
+    if (have.above + have.below == 0)
+        return HR_OK;
+    HR_TRY(hr_arena_tensor(
+        pass->arena, HR_F32,
+        HR_DIMS(x->dim[0], have.above + height + have.below, x->dim[2], x->dim[3]), out));
+    for (int64_t t = 0; t < x->dim[0]; t++) {
+        hr_tensor from = hr_tensor_slice(x, t, 1), to = hr_tensor_slice(out, t, 1);
+
+        to = rows_of(&to, have.above, height);
+        HR_TRY(hr_copy(pass->stream, &to, &from));
+    }
+    return hr_rows_exchange(pass->rows, pass->stream, out);
+}
+
 /* out = conv(x with doubled rows and columns). Frame by frame: the doubled map is the
- * largest of the decoder. */
+ * largest of the decoder. A halo row becomes two, of which the convolution sees the
+ * nearer. */
 static hr_status double_pixels(const hr_vae_pass *pass, const hr_vae_conv *conv,
                                const hr_tensor *x, const hr_tensor *out)
 {
     hr_arena_mark mark = hr_arena_get_mark(pass->arena);
-    hr_tensor wide;
+    halo have = halo_of(pass, conv);
+    hr_tensor source, wide, seen;
 
-    HR_TRY(hr_arena_tensor(pass->arena, HR_F32,
-                           HR_DIMS(1, 2 * x->dim[1], 2 * x->dim[2], x->dim[3]), &wide));
+    HR_TRY(with_halo(pass, have, x, &source));
+    HR_TRY(hr_arena_tensor(
+        pass->arena, HR_F32,
+        HR_DIMS(1, 2 * source.dim[1], 2 * source.dim[2], source.dim[3]), &wide));
+    seen = rows_of(&wide, have.above, wide.dim[1] - have.above - have.below);
     for (int64_t t = 0; t < x->dim[0]; t++) {
-        hr_tensor from = hr_tensor_slice(x, t, 1), to = hr_tensor_slice(out, t, 1);
+        hr_tensor from = hr_tensor_slice(&source, t, 1), to = hr_tensor_slice(out, t, 1);
 
         HR_TRY(hr_op_upsample(pass->stream, &(hr_upsample_args){.x = from, .out = wide}));
-        HR_TRY(convolve(pass, conv, &wide, &to, false));
+        HR_TRY(convolve(pass, conv, &seen, &to, false));
     }
     hr_arena_rewind(pass->arena, mark);
     return HR_OK;

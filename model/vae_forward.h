@@ -1,17 +1,18 @@
-/* Inside the VAE only: running its layers on frames, channels last ([T, H, W, C], F32).
- * Local.
+/* Inside the VAE only: running its layers on frames, channels last ([T, H, W, C], F32; H
+ * rows of this rank's band). Collective over the ranks that have bands.
  *
  * A causal convolution sees two frames of the past. They live in its history, outside the
  * arena; its input is gathered in one buffer, history in front:
  *
- *     [ past past | new ... new ]   2 + T frames, from the arena
+ *     [ past past | new ]   3 frames, from the arena, each with the band's halo rows
  *
- * begin() makes the buffer and hands out the part for the new frames, which the caller
- * fills with whatever makes the input (a norm, a product, a copy); end() runs the
- * convolution and remembers the last two frames. */
+ * begin() makes the buffer and hands out the part for the new frame, which the caller
+ * fills with whatever makes the input (a norm, a product, a copy); end() fetches the new
+ * frame's halo rows, runs the convolution and remembers the last two frames. */
 #ifndef HR_MODEL_VAE_FORWARD_H
 #define HR_MODEL_VAE_FORWARD_H
 
+#include "comm/rows.h"
 #include "compute/arena.h"
 #include "model/vae_layers.h"
 
@@ -21,18 +22,19 @@ enum { HR_VAE_PAST = 2 };
 typedef struct hr_vae_pass {
     hr_stream *stream;
     hr_arena *arena;
-    hr_tensor *history; /* by slot, [2, H, W, C]; absent until first used, zeros then */
-    bool is_first;      /* latent frame 0 */
+    hr_rows *rows;
+    hr_tensor
+        *history;  /* by slot, [2, rows, W, C]; absent until first used, zeros then */
+    bool is_first; /* latent frame 0 */
 } hr_vae_pass;
 
 typedef struct hr_vae_input {
-    hr_tensor all, fresh; /* the buffer, and its part for the new frames */
+    hr_tensor all, fresh; /* the buffer, and its part for the new frame, [1, H, W, C] */
 } hr_vae_input;
 
 hr_status hr_vae_causal_begin(const hr_vae_pass *pass, const hr_vae_conv *conv,
-                              int64_t frames, int64_t height, int64_t width,
-                              hr_vae_input *input);
-/* out = (or +=, with `accumulate`) the convolution: [T, H, W, conv->out]. */
+                              int64_t height, int64_t width, hr_vae_input *input);
+/* out = (or +=, with `accumulate`) the convolution: [1, H, W, conv->out]. */
 hr_status hr_vae_causal_end(const hr_vae_pass *pass, const hr_vae_conv *conv,
                             const hr_vae_input *input, const hr_tensor *out,
                             bool accumulate);

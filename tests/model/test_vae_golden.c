@@ -169,8 +169,10 @@ static hr_vae_decoder *decoder_for(rig *r, const hr_golden_tensor *latents)
 {
     hr_vae_decoder *decoder = NULL;
 
-    hr_test_ok(hr_vae_decoder_create(r->vae, r->on.stream, latents->dim[3],
-                                     latents->dim[4], &decoder));
+    hr_test_ok(hr_vae_decoder_create(
+        r->vae, r->on.stream,
+        &(hr_vae_decoder_options){.height = latents->dim[3], .width = latents->dim[4]},
+        &decoder));
     return decoder;
 }
 
