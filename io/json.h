@@ -1,5 +1,5 @@
-/* JSON files, read into memory and looked up by key (cJSON behind). All functions are
- * local.
+/* JSON files, read into memory and looked up by key (cJSON behind); and strings as JSON
+ * has them, for those that write. All functions are local.
  *
  * Every failure is one logged line "FILE: KEY.PATH: found X, expected Y" and
  * HR_ERR_FORMAT (a missing file: HR_ERR_IO); text that is not JSON at all is
@@ -9,6 +9,7 @@
 #define HR_IO_JSON_H
 
 #include "base/status.h"
+#include "base/text.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -67,5 +68,8 @@ hr_status hr_json_read_i64_list(const hr_json *json, const hr_json_node *object,
                                 const char *key, size_t max_n, int64_t *out, size_t *n);
 hr_status hr_json_read_bool_list(const hr_json *json, const hr_json_node *object,
                                  const char *key, size_t max_n, bool *out, size_t *n);
+
+/* Appends `value` in quotes, escaped; NULL as null. What is not UTF-8 becomes U+FFFD. */
+hr_status hr_json_add_string(hr_text *out, const char *value);
 
 #endif

@@ -4,7 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/text.h"
+#include "io/json.h"
 #include "io/out_file.h"
 
 #include <string.h>
@@ -31,27 +31,13 @@ static hr_status size_of(const hr_stored_tensor *tensor, size_t *bytes)
     return HR_OK;
 }
 
-static hr_status add_string(hr_text *text, const char *s)
-{
-    HR_TRY(hr_text_add(text, "\""));
-    for (; *s != '\0'; s++) {
-        if (*s == '"' || *s == '\\')
-            HR_TRY(hr_text_add(text, "\\"));
-        if ((unsigned char)*s < 0x20)
-            HR_TRY(hr_text_printf(text, "\\u%04x", (unsigned)*s));
-        else
-            HR_TRY(hr_text_append(text, s, 1));
-    }
-    return hr_text_add(text, "\"");
-}
-
 static hr_status add_entry(hr_text *text, const hr_stored_tensor *tensor, size_t *offset)
 {
     size_t bytes, end;
 
     HR_TRY(size_of(tensor, &bytes));
     HR_TRY(hr_size_add(*offset, bytes, &end));
-    HR_TRY(add_string(text, tensor->name));
+    HR_TRY(hr_json_add_string(text, tensor->name));
     HR_TRY(hr_text_printf(text, ":{\"dtype\":\"%s\",\"shape\":[",
                           hr_dtype_name(tensor->dtype)));
     for (int i = 0; i < tensor->n_dims; i++)

@@ -1,6 +1,7 @@
 #include "io/status_file.h"
 
 #include "base/text.h"
+#include "io/json.h"
 #include "io/out_file.h"
 
 #include <inttypes.h>
@@ -10,26 +11,9 @@
 
 static hr_status add_string(hr_text *out, const char *name, const char *value)
 {
-    size_t n = value != NULL ? strlen(value) : 0, length;
-    uint32_t code;
-
-    if (value == NULL)
-        return hr_text_printf(out, "  \"%s\": null,\n", name);
-    HR_TRY(hr_text_printf(out, "  \"%s\": \"", name));
-    for (size_t i = 0; i < n; i += length) {
-        length = hr_utf8_decode(value + i, n - i, &code);
-        if (length == 0) { /* a path need not be UTF-8, JSON has to */
-            length = 1;
-            HR_TRY(hr_text_add_code(out, 0xfffd));
-        } else if (code == '"' || code == '\\') {
-            HR_TRY(hr_text_printf(out, "\\%c", (int)code));
-        } else if (code < 0x20) {
-            HR_TRY(hr_text_printf(out, "\\u%04x", (unsigned)code));
-        } else {
-            HR_TRY(hr_text_append(out, value + i, length));
-        }
-    }
-    return hr_text_add(out, "\",\n");
+    HR_TRY(hr_text_printf(out, "  \"%s\": ", name));
+    HR_TRY(hr_json_add_string(out, value));
+    return hr_text_add(out, ",\n");
 }
 
 static hr_status add_whole(hr_text *out, const char *name, int64_t value)
