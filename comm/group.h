@@ -16,11 +16,13 @@ int hr_group_world_rank(const hr_group *group, int rank);
 /* Collective over `parent`: the ranks with equal `color` become a group, ordered by
  * `key`, then by rank; color < 0: this rank is in none, *out is NULL. In a pretended
  * world only this rank's own colour is known, so `members` says how large its group is
- * and `my_rank` where it stands (checked against the truth elsewhere). `traffic` is what
- * the group's messages count as. Caller destroys (NULL is fine; local). */
+ * and `my_rank` where it stands (checked against the truth elsewhere), and `stride` how
+ * far apart in the world two neighbours of the group are (0: 1; it decides which bytes go
+ * between hosts). `traffic` is what the group's messages count as. Caller destroys (NULL
+ * is fine; local). */
 typedef struct hr_group_split_args {
     int color, key;
-    int members, my_rank;
+    int members, my_rank, stride;
     hr_traffic traffic;
 } hr_group_split_args;
 hr_status hr_group_split(hr_group *parent, const hr_group_split_args *args,

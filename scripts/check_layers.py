@@ -26,6 +26,7 @@ THIRD_PARTS = {
     r"cuda|cublas|cudnn": "compute/cuda/",
     r"mpi\.h|nccl\.h": "comm/",
     r"xxhash\.h": "base/hash",
+    r"xxhash\.h": "base/",
     r"yaml\.h": "io/",
     r"(cjson/)?cJSON\.h": "io/json",
     r"libav\w+/|libswscale/": "io/",
