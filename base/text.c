@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,5 +207,20 @@ char *hr_format_bytes(uint64_t bytes, char out[16])
     }
     snprintf(out, 16, unit == 0 || value >= 99.95 ? "%.0f %s" : "%.1f %s", value,
              units[unit]);
+    return out;
+}
+
+char *hr_format_duration(double seconds, char out[24])
+{
+    double whole = seconds > 0 ? floor(seconds + 0.5) : 0;
+    int s = whole < 1e9 ? (int)whole : 1000000000;
+
+    if (s >= 86400)
+        snprintf(out, 24, "%d d %d:%02d:%02d", s / 86400, s / 3600 % 24, s / 60 % 60,
+                 s % 60);
+    else if (s >= 3600)
+        snprintf(out, 24, "%d:%02d:%02d", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(out, 24, "%d:%02d", s / 60, s % 60);
     return out;
 }

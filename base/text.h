@@ -42,4 +42,7 @@ hr_status hr_read_file(const char *path, size_t max_bytes, char **out, size_t *n
 /* "12.3 MB" with the powers of 1000, into out (room for 16 bytes). Returns out. */
 char *hr_format_bytes(uint64_t bytes, char out[16]);
 
+/* "0:07", "12:34", "3:05:00", "2 d 3:05:00"; a negative time as none. Returns out. */
+char *hr_format_duration(double seconds, char out[24]);
+
 #endif

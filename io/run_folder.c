@@ -56,6 +56,15 @@ static hr_status join(const char *folder, const char *name, char **out)
     return HR_OK;
 }
 
+hr_status hr_run_folder_log_of(const char *folder, int rank, char **out)
+{
+    hr_text path = {0};
+
+    HR_TRY(hr_text_printf(&path, "%s/log/rank-%04d.log", folder, rank));
+    *out = path.s;
+    return HR_OK;
+}
+
 static bool has_ending(const char *path, const char *ending)
 {
     size_t n = strlen(path), m = strlen(ending);
@@ -133,7 +142,9 @@ static hr_status set_paths(const hr_run_options *options, hr_run_folder *run)
         HR_TRY(join(run->folder, "preview", &run->preview_folder));
     HR_TRY(join(run->folder, "job.yaml", &run->job_file));
     HR_TRY(join(run->folder, "status.json", &run->status_file));
-    return join(run->folder, "log/rank-0000.log", &run->log_file);
+    HR_TRY(join(run->folder, "receipt.json", &run->receipt_file));
+    HR_TRY(join(run->folder, "scratch", &run->scratch_folder));
+    return hr_run_folder_log_of(run->folder, 0, &run->log_file);
 }
 
 static hr_status make_parent(const char *path)
@@ -204,6 +215,7 @@ static hr_status make_folders(const hr_run_options *options, const hr_run_folder
 {
     HR_TRY(make_parent(run->job_file)); /* whether it can be written */
     HR_TRY(make_parent(run->log_file));
+    HR_TRY(hr_folder_create(run->scratch_folder));
     if (options->file != NULL)
         HR_TRY(make_parent(options->file));
     if (run->preview_folder == NULL)
@@ -239,10 +251,20 @@ hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out)
     return HR_OK;
 }
 
+/* Its files have no names, so it is empty; where they have (NFS keeps one until the last
+ * rank closes it), the next run takes the folder over. */
+static void remove_scratch(const hr_run_folder *run)
+{
+    if (rmdir(run->scratch_folder) != 0 && errno != ENOENT)
+        hr_debug("folder %s is left: %s", run->scratch_folder, strerror(errno));
+}
+
 void hr_run_folder_close(hr_run_folder *run)
 {
-    if (run->folder != NULL && run->lock >= 0)
+    if (run->folder != NULL && run->lock >= 0) {
+        remove_scratch(run);
         close(run->lock);
+    }
     hr_free(run->folder);
     hr_free(run->video);
     hr_free(run->picture);
@@ -250,7 +272,9 @@ void hr_run_folder_close(hr_run_folder *run)
     hr_free(run->preview_folder);
     hr_free(run->job_file);
     hr_free(run->status_file);
+    hr_free(run->receipt_file);
     hr_free(run->log_file);
+    hr_free(run->scratch_folder);
     *run = (hr_run_folder){.lock = -1};
 }
 

@@ -1,5 +1,5 @@
-/* The run folder: job.yaml, status.json, the logs and what a run makes, each at its place
- * (docs/run-folder.md). Local; the first rank alone opens it. */
+/* The run folder: job.yaml, status.json, logs, receipt and what a run makes, each at its
+ * place (docs/run-folder.md). Local; the first rank alone opens it. */
 #ifndef HR_IO_RUN_FOLDER_H
 #define HR_IO_RUN_FOLDER_H
 
@@ -30,7 +30,9 @@ typedef struct hr_run_folder {
     char *preview_folder; /* FOLDER/preview, which exists; NULL without previews */
     char *job_file;       /* FOLDER/job.yaml */
     char *status_file;    /* FOLDER/status.json */
+    char *receipt_file;   /* FOLDER/receipt.json */
     char *log_file;       /* FOLDER/log/rank-0000.log; the folder log exists */
+    char *scratch_folder; /* FOLDER/scratch, which exists until close */
     int lock;             /* file descriptor of the folder; held until close */
 } hr_run_folder;
 
@@ -40,7 +42,7 @@ typedef struct hr_run_folder {
  * (HR_ERR_IO). With `force` an old result stays until the new one takes its name. Caller
  * closes. */
 hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out);
-/* Frees and unlocks; takes a zeroed one. */
+/* Removes the scratch folder, unlocks and frees; takes a zeroed one. */
 void hr_run_folder_close(hr_run_folder *run);
 
 /* After a success: removes what an earlier, replaced run left of the other kinds (a film
@@ -52,6 +54,9 @@ hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job);
 
 /* The path of the result, NULL when there is none. Borrowed. */
 const char *hr_run_folder_result(const hr_run_folder *run);
+
+/* The log of any rank in a run folder that the first rank has opened: hr_free it. */
+hr_status hr_run_folder_log_of(const char *folder, int rank, char **out);
 
 /* Makes a folder and its parents; one that exists is fine. */
 hr_status hr_folder_create(const char *path);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "support/test_util.h"
 
+#include <math.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -151,6 +152,23 @@ static void bytes_for_people(void **state)
         assert_string_equal(hr_format_bytes(cases[i].bytes, out), cases[i].expected);
 }
 
+static void durations_for_people(void **state)
+{
+    static const struct {
+        double seconds;
+        const char *expected;
+    } cases[] = {
+        {0, "0:00"},    {7.4, "0:07"},      {59.5, "1:00"},
+        {754, "12:34"}, {11100, "3:05:00"}, {86400, "1 d 0:00:00"},
+        {-3, "0:00"},   {NAN, "0:00"},      {INFINITY, "11574 d 1:46:40"},
+    };
+    char out[24];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(hr_format_duration(cases[i].seconds, out), cases[i].expected);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,6 +180,7 @@ int main(void)
         cmocka_unit_test(files_are_read_whole),
         cmocka_unit_test(what_is_no_plain_file_is_refused),
         cmocka_unit_test(bytes_for_people),
+        cmocka_unit_test(durations_for_people),
     };
 
     return cmocka_run_group_tests(tests, NULL, hr_test_leak_teardown);

@@ -39,7 +39,44 @@ static void test_film(void **state)
     assert_string_equal(run.log_file, hr_test_path(folder, "log/rank-0000.log"));
     assert_true(is_folder(run.preview_folder));
     assert_true(is_folder(hr_test_path(folder, "log")));
+    assert_string_equal(run.receipt_file, hr_test_path(folder, "receipt.json"));
+    assert_string_equal(run.scratch_folder, hr_test_path(folder, "scratch"));
+    assert_true(is_folder(run.scratch_folder));
     hr_run_folder_close(&run);
+    assert_false(is_folder(hr_test_path(folder, "scratch")));
+}
+
+/* A killed run leaves its scratch folder behind; and one of another rank may still hold a
+ * file there. */
+static void test_scratch_left_behind(void **state)
+{
+    const char *folder = hr_test_path(hr_test_folder(), "run");
+    const char *file = hr_test_path(folder, "scratch/.nfs0001");
+    const hr_run_options options = {.folder = folder};
+    hr_run_folder run;
+
+    (void)state;
+    hr_test_ok(hr_folder_create(hr_test_path(folder, "scratch")));
+    hr_test_write(file, "x", 1);
+    hr_test_ok(hr_run_folder_open(&options, &run));
+    hr_test_catch_log();
+    hr_run_folder_close(&run);
+    assert_int_equal(hr_test_log_lines(), 0);
+    hr_test_release_log();
+    assert_int_equal(access(file, F_OK), 0);
+}
+
+static void test_logs(void **state)
+{
+    char *path;
+
+    (void)state;
+    hr_test_ok(hr_run_folder_log_of("a/b", 17, &path));
+    assert_string_equal(path, "a/b/log/rank-0017.log");
+    hr_free(path);
+    hr_test_ok(hr_run_folder_log_of("a", 123456, &path));
+    assert_string_equal(path, "a/log/rank-123456.log");
+    hr_free(path);
 }
 
 static void test_other_results(void **state)
@@ -241,6 +278,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_film, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_scratch_left_behind, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_logs, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_other_results, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_file, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_file_refused, hr_test_leak_teardown),

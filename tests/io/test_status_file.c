@@ -34,6 +34,7 @@ static double number(const hr_json *json, const char *name)
 
 static void test_all_fields(void **state)
 {
+    static const char *const hosts[] = {"al\"pha", "beta"};
     const char *path = hr_test_path(hr_test_folder(), "status.json"), *updated;
     const hr_run_status status = {
         .state = HR_RUN_FAILED,
@@ -42,6 +43,17 @@ static void test_all_fields(void **state)
         .steps = 25,
         .frame = 0,
         .frames = 21,
+        .window = 2,
+        .windows = 5,
+        .unit = 70,
+        .units = 250,
+        .n_ranks = 4,
+        .layout = "2 windows x 1 stage x 2 tensor x 1 cfg",
+        .hosts = hosts,
+        .n_hosts = 2,
+        .slowest_host = "beta",
+        .slowest_rank = 3,
+        .slowest_factor = 1.5,
         .step_seconds = 1.25,
         .eta_seconds = 0,
         .started = 1767225600,
@@ -56,6 +68,15 @@ static void test_all_fields(void **state)
     assert_string_equal(hr_json_string(field(json, "stage")), "denoise");
     assert_true(number(json, "step") == 3 && number(json, "steps") == 25);
     assert_true(number(json, "frame") == 0 && number(json, "frames") == 21);
+    assert_true(number(json, "window") == 2 && number(json, "windows") == 5);
+    assert_true(number(json, "unit") == 70 && number(json, "units") == 250);
+    assert_true(number(json, "ranks") == 4);
+    assert_string_equal(hr_json_string(field(json, "layout")), status.layout);
+    assert_string_equal(hr_json_string(hr_json_first(field(json, "hosts"))), hosts[0]);
+    assert_int_equal(hr_json_size(field(json, "hosts")), 2);
+    assert_true(number(json, "slowest_rank") == 3);
+    assert_string_equal(hr_json_string(field(json, "slowest_host")), "beta");
+    assert_true(number(json, "slowest_factor") == 1.5);
     assert_true(number(json, "step_seconds") == 1.25 && number(json, "eta_seconds") == 0);
     assert_string_equal(hr_json_string(field(json, "started")), "2026-01-01T00:00:00Z");
     updated = hr_json_string(field(json, "updated"));
@@ -66,7 +87,7 @@ static void test_all_fields(void **state)
     assert_int_equal(gethostname(host, sizeof host), 0);
     assert_string_equal(hr_json_string(field(json, "host")), host);
     assert_true(number(json, "pid") == (double)getpid());
-    assert_int_equal(hr_json_size(hr_json_root(json)), 14);
+    assert_int_equal(hr_json_size(hr_json_root(json)), 24);
     hr_json_close(json);
 }
 
@@ -83,6 +104,11 @@ static void test_unknown_is_null(void **state)
     assert_null(field(json, "eta_seconds"));
     assert_null(field(json, "result"));
     assert_null(field(json, "error"));
+    assert_null(field(json, "layout"));
+    assert_null(field(json, "slowest_rank"));
+    assert_null(field(json, "slowest_host"));
+    assert_null(field(json, "slowest_factor"));
+    assert_true(number(json, "ranks") == 1);
     hr_json_close(json);
     status.step_seconds = INFINITY; /* JSON has no word for these */
     status.eta_seconds = NAN;
@@ -91,6 +117,84 @@ static void test_unknown_is_null(void **state)
     assert_null(field(json, "eta_seconds"));
     hr_json_close(json);
     assert_int_equal(hr_test_count_entries(folder), 1); /* replaced, no part left */
+}
+
+/* What was written, word for word. */
+static void test_read_back(void **state)
+{
+    static const char *const hosts[] = {"alpha", "beta"};
+    const char *path = hr_test_path(hr_test_folder(), "status.json");
+    const hr_run_status status = {.state = HR_RUN_STOPPED,
+                                  .stage = "decode",
+                                  .step = 8,
+                                  .steps = 8,
+                                  .unit = 4,
+                                  .units = 9,
+                                  .frame = 4,
+                                  .frames = 9,
+                                  .step_seconds = 0.125,
+                                  .eta_seconds = 2,
+                                  .n_ranks = 2,
+                                  .layout = "2 windows",
+                                  .hosts = hosts,
+                                  .n_hosts = 2,
+                                  .slowest_host = "beta",
+                                  .slowest_rank = 1,
+                                  .slowest_factor = 2,
+                                  .started = 1767225600,
+                                  .result = "a\nb.mp4"};
+    hr_run_report report;
+    hr_text text = {0};
+    size_t n_bytes;
+    char *file;
+
+    (void)state;
+    hr_test_ok(hr_status_file_write(path, &status));
+    hr_test_ok(hr_status_file_read(path, &report));
+    assert_true(report.updated > status.started && report.pid == getpid());
+    assert_true(report.status.state == HR_RUN_STOPPED && report.status.n_hosts == 2);
+    assert_true(report.status.started == status.started);
+    hr_test_ok(hr_run_report_format(&report, &text));
+    file = hr_test_read(path, &n_bytes);
+    assert_int_equal(n_bytes, text.length + strlen("{\n}\n"));
+    assert_memory_equal(file + 2, text.s, text.length);
+    hr_free(file);
+    hr_text_free(&text);
+    hr_run_report_free(&report);
+}
+
+/* A file of another version, or of a stranger. */
+static void test_read_others(void **state)
+{
+    static const char *const bad[][2] = {
+        {"", "status.json"},
+        {"{\"state\": \"running\"", "status.json:1:"},
+        {"{}", "state: found none, expected running, done, stopped or failed"},
+        {"{\"state\": \"asleep\"}", "state: found asleep"},
+        {"{\"state\": 3}", "state: found 3"},
+        {"{\"state\": \"done\", \"step\": -1}", "step: found -1"},
+        {"{\"state\": \"done\", \"ranks\": 1e12}", "ranks: found 1"},
+        {"{\"state\": \"done\", \"hosts\": [1]}", "hosts[0]: not a string"},
+        {"{\"state\": \"done\", \"updated\": \"now\"}", "updated: found now"},
+        {"{\"state\": \"done\", \"updated\": \"2026-01-31T12:00:00Zx\"}", "updated"},
+    };
+    const char *path = hr_test_path(hr_test_folder(), "status.json");
+    hr_run_report report;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        hr_test_write(path, bad[i][0], strlen(bad[i][0]));
+        hr_test_fails(HR_ERR_FORMAT, bad[i][1], hr_status_file_read(path, &report));
+    }
+    hr_test_fails(HR_ERR_IO, "none: No such file",
+                  hr_status_file_read(hr_test_path(hr_test_folder(), "none"), &report));
+    hr_test_release_log();
+    hr_test_write(path, "{\"state\": \"done\"}", 17);
+    hr_test_ok(hr_status_file_read(path, &report));
+    assert_true(report.status.state == HR_RUN_DONE && report.status.n_hosts == 0);
+    assert_true(report.status.eta_seconds < 0 && report.updated == 0);
+    assert_null(report.host);
+    hr_run_report_free(&report);
 }
 
 static void test_cannot_write(void **state)
@@ -131,6 +235,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_all_fields, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_unknown_is_null, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_read_back, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_read_others, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_cannot_write, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_documented, hr_test_leak_teardown),
     };
