@@ -14,6 +14,18 @@ typedef struct hr_stream hr_stream;
 /* Instruction sets of the cpu device; HR_ISA_AUTO takes the best that the machine has. */
 typedef enum hr_isa { HR_ISA_AUTO = 0, HR_ISA_PLAIN, HR_ISA_AVX2, HR_ISA_AVX512 } hr_isa;
 
+/* What cpu devices of this process will run with. */
+typedef struct hr_isa_level {
+    hr_isa isa;
+    bool has_bf16; /* multiplies bf16 itself */
+} hr_isa_level;
+/* Found without settling anything; `wanted` as in the options. HR_ERR_UNSUPPORTED
+ * (logged) for one that the machine lacks. */
+hr_status hr_isa_look(hr_isa wanted, hr_isa_level *out);
+/* Before the first device is opened: no bf16 products here, for the sake of ranks whose
+ * machines have none. */
+void hr_isa_forbid_bf16(void);
+
 /* Zeroed means: cpu, all cores of the process's affinity mask, best instruction set. */
 typedef struct hr_device_options {
     const char *name; /* "cpu", "strict", "dry", "auto"; NULL is "auto" */

@@ -4,6 +4,8 @@
 
 #include <stdatomic.h>
 
+static atomic_bool bf16_forbidden;
+
 const char *hr_isa_name(hr_isa isa)
 {
     switch (isa) {
@@ -37,7 +39,8 @@ bool hr_isa_is_available(hr_isa isa)
 bool hr_isa_has_bf16(hr_isa isa)
 {
 #if defined(__x86_64__)
-    return isa == HR_ISA_AVX512 && __builtin_cpu_supports("avx512bf16");
+    return isa == HR_ISA_AVX512 && !atomic_load(&bf16_forbidden) &&
+           __builtin_cpu_supports("avx512bf16");
 #else
     (void)isa;
     return false;
@@ -51,6 +54,28 @@ static hr_isa best(void)
     return hr_isa_is_available(HR_ISA_AVX2) ? HR_ISA_AVX2 : HR_ISA_PLAIN;
 }
 
+static hr_status check_available(hr_isa isa)
+{
+    if (hr_isa_is_available(isa))
+        return HR_OK;
+    return hr_fail(HR_ERR_UNSUPPORTED, "device cpu: this machine has no %s",
+                   hr_isa_name(isa));
+}
+
+hr_status hr_isa_look(hr_isa wanted, hr_isa_level *out)
+{
+    hr_isa isa = wanted == HR_ISA_AUTO ? best() : wanted;
+
+    HR_TRY(check_available(isa));
+    *out = (hr_isa_level){.isa = isa, .has_bf16 = hr_isa_has_bf16(isa)};
+    return HR_OK;
+}
+
+void hr_isa_forbid_bf16(void)
+{
+    atomic_store(&bf16_forbidden, true);
+}
+
 hr_status hr_isa_settle(hr_isa wanted, hr_isa *out)
 {
     static atomic_int settled;
@@ -59,9 +84,7 @@ hr_status hr_isa_settle(hr_isa wanted, hr_isa *out)
 
     if (wanted == HR_ISA_AUTO && atomic_load(&settled) != HR_ISA_AUTO)
         isa = (hr_isa)atomic_load(&settled);
-    if (!hr_isa_is_available(isa))
-        return hr_fail(HR_ERR_UNSUPPORTED, "device cpu: this machine has no %s",
-                       hr_isa_name(isa));
+    HR_TRY(check_available(isa));
     if (!atomic_compare_exchange_strong(&settled, &before, (int)isa) &&
         before != (int)isa)
         return hr_fail(HR_ERR_UNSUPPORTED,

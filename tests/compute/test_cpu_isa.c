@@ -72,6 +72,21 @@ static bool device_says_level(hr_isa level)
     return said && hr_mem_live_blocks() == 0;
 }
 
+/* Looking settles nothing, and bf16 can be given up for the whole process. */
+static bool looks_without_settling(hr_isa level)
+{
+    hr_isa_level best, found;
+    hr_isa isa;
+
+    if (hr_isa_look(HR_ISA_AUTO, &best) != HR_OK || hr_isa_look(level, &found) != HR_OK ||
+        best.isa < level || found.isa != level ||
+        found.has_bf16 != hr_isa_has_bf16(level))
+        return false;
+    hr_isa_forbid_bf16();
+    return hr_isa_look(level, &found) == HR_OK && !found.has_bf16 &&
+           !hr_isa_has_bf16(level) && hr_isa_settle(level, &isa) == HR_OK && isa == level;
+}
+
 static void levels_are_given_or_refused(void **state)
 {
     (void)state;
@@ -80,6 +95,7 @@ static void levels_are_given_or_refused(void **state)
             in_a_process(is_given, levels[i]);
             in_a_process(is_refused_after_another, levels[i]);
             in_a_process(device_says_level, levels[i]);
+            in_a_process(looks_without_settling, levels[i]);
         } else {
             in_a_process(is_refused_when_missing, levels[i]);
         }
