@@ -1,263 +1,261 @@
 #include "worker/denoise.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "model/sampler.h"
+#include "base/memory.h"
+#include "worker/fuse.h"
 #include "worker/noise.h"
-#include "worker/preview.h"
-#include "worker/progress.h"
-#include "worker/text.h"
+#include "worker/unit.h"
+#include "worker/watch.h"
 
-#include <stdio.h>
-
-enum { COND = 0, UNCOND, N_BRANCHES };
-
-/* All that one video needs while it is denoised. Tensors come from the worker's arena. */
+/* The way of the data, on every rank in the static order of its units:
+ *
+ *   leader        gathers the frames that the window sees, from its own states and from
+ *                 other leaders, and shares them with the first stages of its group;
+ *   all           run their stage of the forward, hidden states go from stage to stage;
+ *   last stage    sends the velocity, frame by frame, to the leaders that own the frames;
+ *   leader        steps each own frame when all its predictions are there, and passes it
+ *                 on to the leaders whose windows see it next.
+ *
+ * Nothing else orders the ranks: a window of the next step starts when its frames are
+ * there. */
 typedef struct denoise {
+    const hr_run *run;
     hr_worker *worker;
-    const hr_render *render;
-    hr_sampler *sampler;
-    hr_rope *rope;
-    hr_tensor latents;              /* [F, C, h, w] */
-    hr_tensor velocity[N_BRANCHES]; /* same shape; guidance is applied in place */
-    hr_tensor history[HR_SAMPLER_MAX_HISTORY]; /* same shape */
-    bool no_previews;                          /* one could not be written */
-    int expert; /* that the contexts belong to; -1 at first */
-    const hr_transformer *transformer;
-    hr_text_context *context[N_BRANCHES];
+    hr_states *states;
+    hr_halo *halo;
+    hr_units *units; /* NULL on an idle rank */
+    hr_fuser *fuser; /* NULL where this rank leads no group */
+    hr_watch *watch;
+    float *frames, *velocity; /* host, [length, C, h, w] */
+    hr_unit gathered;         /* the window whose frames were gathered last */
 } denoise;
 
-static int n_branches(const denoise *d)
+static bool is_leader(const denoise *d)
 {
-    return d->render->plan->use_guidance ? 2 : 1;
+    return d->fuser != NULL;
 }
 
-static void drop_contexts(denoise *d)
+static bool owns(const denoise *d, int64_t frame)
 {
-    for (int b = 0; b < N_BRANCHES; b++) {
-        hr_text_context_destroy(d->context[b]);
-        d->context[b] = NULL;
+    hr_range owned = hr_states_owned(d->states);
+
+    return frame >= owned.first && frame < owned.first + owned.n;
+}
+
+/* The last window of this group that sees the frame at this step, or -1. */
+static int64_t last_to_see(const denoise *d, int64_t frame, int step)
+{
+    const hr_schedule *s = &d->run->schedule;
+    hr_range mine = hr_schedule_windows(s, step, d->worker->place.windows);
+    hr_range seeing = hr_windows_seeing(&s->windows, step, frame);
+    int64_t end = mine.first + mine.n, seeing_end = seeing.first + seeing.n;
+    int64_t last = (end < seeing_end ? end : seeing_end) - 1;
+
+    return last < mine.first || last < seeing.first ? -1 : last;
+}
+
+/* Windows of this group that read the frame's sample of this step are still to come. */
+static bool is_still_read(const denoise *d, int64_t frame, int step)
+{
+    if (step < d->gathered.step)
+        return false;
+    return last_to_see(d, frame, step) >
+           (step > d->gathered.step ? -1 : d->gathered.window);
+}
+
+/* A frame can be stepped when its predictions are there and nobody reads the sample of
+ * the step before any more, whose place it takes. */
+static bool can_step(const denoise *d, int64_t frame)
+{
+    int step = hr_states_step(d->states, frame);
+
+    return step < d->run->schedule.n_steps && hr_halo_is_complete(d->halo, frame, step) &&
+           (step == 0 || !is_still_read(d, frame, step - 1));
+}
+
+/* Takes in what has arrived, steps the own frames that are complete and passes them on.
+ */
+static hr_status settle(denoise *d)
+{
+    hr_range owned = hr_states_owned(d->states);
+    const float *x;
+    int64_t n;
+
+    HR_TRY(hr_halo_receive(d->halo));
+    if (!is_leader(d))
+        return HR_OK;
+    do {
+        n = 0;
+        for (int64_t f = owned.first; f < owned.first + owned.n; f++) {
+            if (!can_step(d, f))
+                continue;
+            HR_TRY(hr_fuser_step(d->fuser, f, &x));
+            HR_TRY(hr_halo_send_frame(d->halo, f, hr_states_step(d->states, f), x));
+            n++;
+        }
+    } while (n > 0);
+    return HR_OK;
+}
+
+static hr_status tick(void *user)
+{
+    return settle(user);
+}
+
+static bool is_here(const denoise *d, int64_t frame, int step)
+{
+    return owns(d, frame) ? hr_states_step(d->states, frame) >= step
+                          : hr_halo_has_frame(d->halo, frame, step);
+}
+
+/* Whom this rank waits for when it misses the sample of a frame. */
+static int whom_to_wait_for(const denoise *d, int64_t frame)
+{
+    if (!owns(d, frame))
+        return hr_run_owner(d->run, frame);
+    return hr_halo_missing(d->halo, frame, hr_states_step(d->states, frame));
+}
+
+static hr_status wait_for_frame(denoise *d, int64_t frame, int step)
+{
+    while (!is_here(d, frame, step)) {
+        HR_TRY(settle(d));
+        if (!is_here(d, frame, step))
+            HR_TRY(hr_halo_wait(d->halo, whom_to_wait_for(d, frame)));
     }
+    return HR_OK;
 }
 
-static hr_status make_context(denoise *d, int branch)
+static hr_status take_frame(denoise *d, const hr_unit *unit, int64_t position)
 {
-    hr_worker *w = d->worker;
-    const char *text = branch == COND ? d->render->prompt : d->render->negative_prompt;
-    int64_t text_length = d->render->job->text_length;
-    const hr_embeds *embeds = hr_text_find(w, text, text_length);
-    hr_arena_mark mark = hr_arena_get_mark(w->arena);
-    hr_text_rows rows = {.text_length = text_length, .trace = d->render->trace};
-    hr_status status;
+    int64_t frame =
+        hr_windows_shown(&d->run->schedule.windows, unit->step, unit->window, position);
+    float *place = d->frames + (size_t)position * d->run->frame_floats;
 
-    HR_TRY_GOTO(hr_arena_tensor(w->arena, HR_F32, HR_DIMS(embeds->n, embeds->width),
-                                &rows.embeds),
-                rewind);
-    HR_TRY_GOTO(hr_copy_to_device(w->stream, &rows.embeds, embeds->data), rewind);
-    status = hr_text_context_create(d->transformer, w->stream, w->arena, &rows,
-                                    &d->context[branch]);
-rewind:
-    hr_arena_rewind(w->arena, mark);
+    HR_TRY(wait_for_frame(d, frame, unit->step));
+    if (owns(d, frame))
+        return hr_states_read(d->states, frame, unit->step, place);
+    hr_halo_read_frame(d->halo, frame, unit->step, place);
+    if (last_to_see(d, frame, unit->step) == unit->window)
+        hr_halo_drop_frame(d->halo, frame, unit->step);
+    return HR_OK;
+}
+
+/* The frames that a window sees, once for all its branches. */
+static hr_status gather(denoise *d, const hr_unit *unit)
+{
+    int64_t length = d->run->schedule.windows.length;
+    size_t bytes = (size_t)length * d->run->frame_floats * sizeof(float);
+
+    if (!hr_units_is_first_stage(d->units) ||
+        (d->gathered.step == unit->step && d->gathered.window == unit->window))
+        return HR_OK;
+    for (int64_t i = 0; is_leader(d) && i < length; i++)
+        HR_TRY(take_frame(d, unit, i));
+    d->gathered = *unit;
+    if (d->worker->heads != NULL)
+        HR_TRY(hr_group_broadcast(d->worker->heads, 0, d->frames, bytes));
+    return hr_group_broadcast(d->worker->tensor, 0, d->frames, bytes);
+}
+
+static hr_status run_unit(denoise *d, const hr_unit *unit)
+{
+    HR_TRY(hr_watch_begin(d->watch, unit));
+    HR_TRY(gather(d, unit));
+    HR_TRY(hr_units_run(d->units, unit, d->frames, d->velocity));
+    if (hr_units_is_predictor(d->units))
+        HR_TRY(hr_halo_send_predictions(d->halo, unit, d->velocity));
+    HR_TRY(settle(d));
+    return hr_watch_done(d->watch);
+}
+
+/* The own frames, from noise. */
+static hr_status start_frames(denoise *d)
+{
+    hr_range owned = hr_states_owned(d->states);
+    hr_noise *noise;
+    hr_status status = HR_OK;
+
+    HR_TRY(hr_noise_open(d->run, &noise));
+    for (int64_t f = owned.first; f < owned.first + owned.n && status == HR_OK; f++) {
+        status = hr_noise_read(noise, f, d->frames);
+        if (status == HR_OK)
+            status = hr_states_write(d->states, f, 0, d->frames);
+        if (status == HR_OK)
+            status = hr_halo_send_frame(d->halo, f, 0, d->frames);
+    }
+    hr_noise_close(noise);
     return status;
 }
 
-/* The expert for this timestep; changes it, with its text contexts, where the boundary is
- * passed. */
-static hr_status select_expert(denoise *d, double timestep)
+/* Until all own frames have been through all steps. */
+static hr_status finish_frames(denoise *d)
 {
-    const hr_model_config *config = hr_model_get_config(d->worker->model);
-    double boundary =
-        config->boundary_ratio * (double)config->scheduler.n_train_timesteps;
-    int expert = config->has_second_expert && timestep < boundary ? 1 : 0;
+    hr_range owned = hr_states_owned(d->states);
 
-    if (expert == d->expert)
-        return HR_OK;
-    drop_contexts(d);
-    d->expert = -1;
-    HR_TRY(hr_parts_expert(d->worker, expert, &d->transformer));
-    for (int b = 0; b < n_branches(d); b++)
-        HR_TRY(make_context(d, b));
-    d->expert = expert;
+    d->gathered = (hr_unit){.step = d->run->schedule.n_steps};
+    HR_TRY(settle(d));
+    for (int64_t f = owned.first; f < owned.first + owned.n; f++)
+        HR_TRY(wait_for_frame(d, f, d->run->schedule.n_steps));
     return HR_OK;
 }
 
-/* velocity[COND] = uncond + guidance (cond - uncond) */
-static hr_status apply_guidance(denoise *d)
+static hr_status run_units(denoise *d, hr_render_times *times)
 {
-    const hr_plan *plan = d->render->plan;
-    double g = d->expert == 0 ? plan->guidance : plan->guidance_2;
+    hr_unit unit = {.step = -1};
 
-    if (!plan->use_guidance)
-        return HR_OK;
-    return hr_op_lincomb(d->worker->stream,
-                         &(hr_lincomb_args){.x = {d->velocity[UNCOND], d->velocity[COND]},
-                                            .c = {(float)(1 - g), (float)g},
-                                            .n = 2,
-                                            .out = d->velocity[COND]});
-}
-
-static hr_status predict_velocity(denoise *d, double timestep)
-{
-    hr_worker *w = d->worker;
-
-    for (int b = 0; b < n_branches(d); b++) {
-        hr_arena_mark mark = hr_arena_get_mark(w->arena);
-        hr_status status = hr_transformer_run(d->transformer, w->stream, w->arena,
-                                              &(hr_forward){.rope = d->rope,
-                                                            .context = d->context[b],
-                                                            .latents = d->latents,
-                                                            .out = d->velocity[b],
-                                                            .timestep = timestep});
-
-        hr_arena_rewind(w->arena, mark);
-        HR_TRY(status);
-    }
-    return apply_guidance(d);
-}
-
-static hr_status trace_step(const denoise *d, int step, const char *what,
-                            const hr_tensor *t)
-{
-    char name[64];
-
-    snprintf(name, sizeof name, "step%d/%s", step, what);
-    return hr_trace_tensor(d->render->trace, d->worker->stream, name, t);
-}
-
-/* A preview that cannot be written is no reason to end the render. */
-static hr_status preview(denoise *d, int step)
-{
-    hr_status status;
-    int64_t every = d->render->job->preview_every;
-
-    if (d->no_previews || d->render->preview_folder == NULL || every == 0 ||
-        (step + 1) % every != 0 || step + 1 == d->render->plan->n_steps)
-        return HR_OK;
-    status = hr_preview_write(d->worker, d->render,
-                              &(hr_preview){.latents = d->latents,
-                                            .velocity = d->velocity[COND],
-                                            .sigma = hr_sampler_sigmas(d->sampler)[step],
-                                            .step = step + 1});
-    if (status != HR_ERR_IO)
-        return status;
-    hr_warn("going on without previews");
-    d->no_previews = true;
-    return HR_OK;
-}
-
-static hr_status run_step(denoise *d, int step)
-{
-    hr_sampler_step_args args = {.x = d->latents, .step = step};
-    double timestep = hr_sampler_timestep(d->sampler, step);
-
-    HR_TRY(select_expert(d, timestep));
-    HR_TRY(predict_velocity(d, timestep));
-    HR_TRY(trace_step(d, step, "noise_pred", &d->velocity[COND]));
-    HR_TRY(preview(d, step));
-    args.velocity = d->velocity[COND];
-    for (int i = 0; i < HR_SAMPLER_MAX_HISTORY; i++)
-        args.history[i] = d->history[i];
-    HR_TRY(hr_sampler_step(d->sampler, d->worker->stream, &args));
-    HR_TRY(trace_step(d, step, "latents", &d->latents));
-    return hr_stream_sync(d->worker->stream);
-}
-
-static hr_status open_sampler(denoise *d)
-{
-    static const hr_sampler_kind kinds[] = {[HR_JOB_UNIPC] = HR_SAMPLER_UNIPC,
-                                            [HR_JOB_EULER] = HR_SAMPLER_EULER,
-                                            [HR_JOB_DPMPP] = HR_SAMPLER_DPMPP};
-    static const hr_sigma_table tables[] = {[HR_JOB_SIGMAS_037] = HR_SIGMAS_DIFFUSERS_037,
-                                            [HR_JOB_SIGMAS_036] =
-                                                HR_SIGMAS_DIFFUSERS_036};
-    const hr_job *job = d->render->job;
-    const hr_sampler_options options = {
-        .kind = kinds[job->sampler],
-        .sigmas = tables[job->sigmas],
-        .n_steps = d->render->plan->n_steps,
-        .shift = d->render->plan->shift,
-        .n_train_timesteps =
-            (int)hr_model_get_config(d->worker->model)->scheduler.n_train_timesteps,
-    };
-
-    return hr_sampler_create(&options, &d->sampler);
-}
-
-static hr_status make_tensors(denoise *d)
-{
-    const hr_plan *p = d->render->plan;
-    hr_tensor *all[N_BRANCHES + HR_SAMPLER_MAX_HISTORY + 1];
-    int n = 0;
-
-    all[n++] = &d->latents;
-    for (int b = 0; b < n_branches(d); b++)
-        all[n++] = &d->velocity[b];
-    for (int i = 0; i < hr_sampler_n_history(d->sampler); i++)
-        all[n++] = &d->history[i];
-    for (int i = 0; i < n; i++)
-        HR_TRY(hr_arena_tensor(d->worker->arena, HR_F32,
-                               HR_DIMS(p->latent_frames, p->latent_channels,
-                                       p->latent_height, p->latent_width),
-                               all[i]));
-    return hr_rope_create(&hr_model_get_config(d->worker->model)->transformer,
-                          d->worker->stream, p->latent_frames, p->latent_height,
-                          p->latent_width, &d->rope);
-}
-
-/* To the host, where numbers that went wrong end the render at once. */
-static hr_status take_latents(denoise *d, int step, float *latents)
-{
-    size_t n = (size_t)hr_tensor_count(&d->latents);
-
-    HR_TRY(hr_copy_to_host(d->worker->stream, latents, &d->latents));
-    HR_TRY(hr_stream_sync(d->worker->stream));
-    if (hr_dtype_first_not_finite(latents, HR_F32, n) == n)
-        return HR_OK;
-    return hr_fail(
-        HR_ERR_MODEL,
-        "step %d: the latents are not finite numbers any more: the model overflows "
-        "on this job",
-        step + 1);
-}
-
-static hr_status run_steps(denoise *d, float *latents, hr_render_times *times)
-{
-    const hr_plan *plan = d->render->plan;
-    int n_steps =
-        d->render->stop_after_step > 0 ? d->render->stop_after_step : plan->n_steps;
-    hr_stage_clock clock = hr_stage_begin(d->render->hooks, HR_STAGE_DENOISE, n_steps);
-    double load_before = d->worker->load_seconds;
-
-    HR_TRY(open_sampler(d));
-    HR_TRY(make_tensors(d));
-    HR_TRY(hr_noise_make(d->worker, d->render, latents));
-    HR_TRY(hr_copy_to_device(d->worker->stream, &d->latents, latents));
-    HR_TRY(select_expert(d, hr_sampler_timestep(d->sampler, 0)));
+    if (is_leader(d))
+        HR_TRY(start_frames(d));
+    if (d->units != NULL)
+        HR_TRY(hr_units_load(d->units, 0));
     HR_TRY(hr_stream_sync(d->worker->stream));
     times->start_seconds = hr_clock_process_seconds();
-    for (int step = 0; step < n_steps; step++) {
-        HR_TRY(hr_stage_next(&clock));
-        HR_TRY(run_step(d, step));
-        HR_TRY(take_latents(d, step, latents));
-        hr_stage_done(&clock, step + 1);
-    }
-    times->seconds[HR_STAGE_DENOISE] = hr_stage_seconds(&clock);
-    times->step_seconds = (hr_clock_seconds() - clock.work_began) / n_steps;
-    times->load_seconds += d->worker->load_seconds - load_before;
+    while (hr_schedule_next(&d->run->schedule, &d->worker->place, &unit))
+        HR_TRY(run_unit(d, &unit));
+    HR_TRY(finish_frames(d));
+    hr_watch_end(d->watch);
     return HR_OK;
 }
 
-hr_status hr_denoise_stage(hr_worker *worker, const hr_render *render, float *latents,
+static hr_status open_rooms(denoise *d, hr_stage_clock *clock)
+{
+    size_t bytes =
+        (size_t)d->run->schedule.windows.length * d->run->frame_floats * sizeof(float);
+
+    HR_TRY(hr_halo_open(d->run, &d->halo));
+    HR_TRY(hr_watch_open(d->run, clock, &d->watch));
+    if (d->worker->place.is_idle)
+        return HR_OK;
+    HR_TRY(hr_alloc_or_fail(bytes, "the frames of a window", (void **)&d->frames));
+    HR_TRY(hr_alloc_or_fail(bytes, "the predictions of a window", (void **)&d->velocity));
+    HR_TRY(hr_units_open(d->run, &(hr_tick){.run = tick, .user = d}, &d->units));
+    if (!hr_parts_is_leader(d->worker))
+        return HR_OK;
+    return hr_fuser_open(d->run, d->states, d->halo, &d->fuser);
+}
+
+static void close_rooms(denoise *d)
+{
+    hr_fuser_close(d->fuser);
+    hr_units_close(d->units);
+    hr_free(d->velocity);
+    hr_free(d->frames);
+    hr_watch_close(d->watch);
+    hr_halo_close(d->halo);
+}
+
+hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock *clock,
                            hr_render_times *times)
 {
-    denoise d = {.worker = worker, .render = render, .expert = -1};
-    hr_arena_mark mark = hr_arena_get_mark(worker->arena);
-    hr_status status = run_steps(&d, latents, times);
-    hr_status after = hr_stream_sync(worker->stream); /* nothing uses what is freed now */
+    denoise d = {
+        .run = run, .worker = run->worker, .states = states, .gathered = {.step = -1}};
+    hr_arena_mark mark = hr_arena_get_mark(run->worker->arena);
+    hr_status status = open_rooms(&d, clock), after;
 
-    drop_contexts(&d);
-    hr_rope_destroy(d.rope);
-    hr_sampler_destroy(d.sampler);
-    hr_arena_rewind(worker->arena, mark);
+    if (status == HR_OK)
+        status = run_units(&d, times);
+    after = hr_stream_sync(run->worker->stream); /* nothing uses what is freed now */
+    close_rooms(&d);
+    hr_arena_rewind(run->worker->arena, mark);
     return status != HR_OK ? status : after;
 }

@@ -2,12 +2,13 @@
 #ifndef HR_WORKER_DENOISE_H
 #define HR_WORKER_DENOISE_H
 
-#include "worker/parts.h"
+#include "worker/progress.h"
+#include "worker/states.h"
 
-/* Runs the sampler over all steps (or up to render->stop_after_step). `latents`: host
- * memory for F32 [F, C, h, w]; filled with the denoised latents in normalised space. The
- * texts have been encoded. */
-hr_status hr_denoise_stage(hr_worker *worker, const hr_render *render, float *latents,
+/* Collective over the worker's group; idle ranks come along. Takes the frames that this
+ * rank owns from noise through all steps of the run and leaves them in `states`, which
+ * are new. The texts have been encoded. The clock is that of the stage. */
+hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock *clock,
                            hr_render_times *times);
 
 #endif

@@ -2,53 +2,117 @@
 
 #include "base/memory.h"
 #include "base/rng.h"
+#include "coordinator/noise_map.h"
 #include "io/latents.h"
 
 #include <string.h>
 
-static void draw_philox(const hr_plan *p, uint64_t seed, float *latents)
-{
-    int64_t per_frame = p->latent_channels * p->latent_height * p->latent_width;
+struct hr_noise {
+    const hr_run *run;
+    hr_latents_reader *reader; /* of latents_in */
+    uint32_t *base;            /* of each frame: the frame whose noise it gets */
+    float *clip;               /* what torch.randn gave: (1, C, n, h, w) */
+    int64_t clip_index;        /* which clip that is; -1: none yet */
+};
 
-    for (int64_t f = 0; f < p->latent_frames; f++)
-        hr_rng_latent_frame(seed, (uint32_t)f, p->latent_channels, p->latent_height,
-                            p->latent_width, latents + f * per_frame);
+static bool is_dry(const hr_noise *noise)
+{
+    return hr_device_is_dry(noise->run->worker->device);
 }
 
-/* torch.randn draws (1, C, F, h, w); ours is frames first. */
-static hr_status draw_torch(const hr_plan *p, uint64_t seed, float *latents)
+static hr_status make_map(hr_noise *noise)
 {
-    size_t area = (size_t)(p->latent_height * p->latent_width);
-    size_t n_frames = (size_t)p->latent_frames, n_channels = (size_t)p->latent_channels;
-    size_t count = n_frames * n_channels * area;
-    hr_torch_rng rng;
+    const hr_windows *w = &noise->run->schedule.windows;
+    const hr_job *job = noise->run->render->job;
     void *memory;
-    float *drawn;
 
-    HR_TRY(hr_alloc_or_fail(count * sizeof(float), "noise", &memory));
-    drawn = memory;
-    hr_torch_rng_seed(&rng, seed);
-    hr_torch_randn(&rng, drawn, count);
-    for (size_t f = 0; f < n_frames; f++)
-        for (size_t c = 0; c < n_channels; c++)
-            memcpy(latents + (f * n_channels + c) * area,
-                   drawn + (c * n_frames + f) * area, area * sizeof(float));
-    hr_free(memory);
+    HR_TRY(hr_alloc_or_fail((size_t)w->n_frames * sizeof *noise->base, "the noise map",
+                            &memory));
+    noise->base = memory;
+    hr_noise_map_fill(w, job->noise, job->seed, noise->base);
     return HR_OK;
 }
 
-hr_status hr_noise_make(const hr_worker *worker, const hr_render *render, float *latents)
+static hr_status open_source(hr_noise *noise)
 {
+    const hr_render *render = noise->run->render;
     const hr_plan *p = render->plan;
     const int64_t shape[4] = {p->latent_frames, p->latent_channels, p->latent_height,
                               p->latent_width};
 
-    if (hr_device_is_dry(worker->device))
+    if (is_dry(noise))
         return HR_OK;
     if (render->latents_in != NULL)
-        return hr_latents_read(render->latents_in, shape, latents);
+        return hr_latents_open(render->latents_in, shape, &noise->reader);
+    return make_map(noise);
+}
+
+hr_status hr_noise_open(const hr_run *run, hr_noise **out)
+{
+    hr_noise *noise;
+    void *memory;
+    hr_status status;
+
+    HR_TRY(hr_alloc_or_fail(sizeof *noise, "the noise", &memory));
+    noise = memory;
+    noise->run = run;
+    noise->clip_index = -1;
+    status = open_source(noise);
+    if (status != HR_OK) {
+        hr_noise_close(noise);
+        return status;
+    }
+    *out = noise;
+    return HR_OK;
+}
+
+void hr_noise_close(hr_noise *noise)
+{
+    if (noise == NULL)
+        return;
+    hr_latents_close(noise->reader);
+    hr_free(noise->base);
+    hr_free(noise->clip);
+    hr_free(noise);
+}
+
+/* torch.randn draws whole clips, channels before frames. A clip is as long as a window;
+ * frames beyond the first window that have noise of their own are further clips, with the
+ * seeds that follow. */
+static hr_status draw_torch(hr_noise *noise, int64_t base, float *out)
+{
+    const hr_plan *p = noise->run->render->plan;
+    int64_t n_frames = noise->run->schedule.windows.length;
+    size_t area = (size_t)(p->latent_height * p->latent_width);
+    size_t count = noise->run->frame_floats * (size_t)n_frames;
+    int64_t index = base / n_frames, frame = base % n_frames;
+    hr_torch_rng rng;
+
+    if (noise->clip == NULL)
+        HR_TRY(hr_alloc_or_fail(count * sizeof(float), "noise", (void **)&noise->clip));
+    if (noise->clip_index != index) {
+        hr_torch_rng_seed(&rng, noise->run->render->job->seed + (uint64_t)index);
+        hr_torch_randn(&rng, noise->clip, count);
+        noise->clip_index = index;
+    }
+    for (int64_t c = 0; c < p->latent_channels; c++)
+        memcpy(out + (size_t)c * area,
+               noise->clip + (size_t)(c * n_frames + frame) * area, area * sizeof(float));
+    return HR_OK;
+}
+
+hr_status hr_noise_read(hr_noise *noise, int64_t frame, float *out)
+{
+    const hr_render *render = noise->run->render;
+    const hr_plan *p = render->plan;
+
+    if (is_dry(noise))
+        return HR_OK;
+    if (noise->reader != NULL)
+        return hr_latents_read_frame(noise->reader, frame, out);
     if (render->job->rng == HR_JOB_TORCH)
-        return draw_torch(p, render->job->seed, latents);
-    draw_philox(p, render->job->seed, latents);
+        return draw_torch(noise, noise->base[frame], out);
+    hr_rng_latent_frame(render->job->seed, noise->base[frame], p->latent_channels,
+                        p->latent_height, p->latent_width, out);
     return HR_OK;
 }

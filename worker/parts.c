@@ -3,6 +3,77 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+/* Ranks of one forward and stage neighbour each other. */
+static hr_status make_tensor_group(hr_worker *worker)
+{
+    const hr_layout *layout = &worker->layout;
+    const hr_place *place = &worker->place;
+    hr_group_split_args args = {.color = -1, .traffic = HR_TRAFFIC_TENSOR};
+
+    if (!place->is_idle)
+        args = (hr_group_split_args){
+            .color = hr_group_rank(worker->group) / layout->tensor,
+            .members = layout->tensor,
+            .my_rank = place->tensor,
+            .traffic = HR_TRAFFIC_TENSOR,
+        };
+    return hr_group_split(worker->group, &args, &worker->tensor);
+}
+
+static hr_status make_heads_group(hr_worker *worker)
+{
+    const hr_layout *layout = &worker->layout;
+    const hr_place *place = &worker->place;
+    hr_group_split_args args = {.color = -1, .traffic = HR_TRAFFIC_HALO};
+
+    if (!place->is_idle && place->stage == 0 && place->tensor == 0)
+        args = (hr_group_split_args){
+            .color = place->windows,
+            .members = layout->cfg,
+            .my_rank = place->cfg,
+            .stride = layout->stages * layout->tensor,
+            .traffic = HR_TRAFFIC_HALO,
+        };
+    return hr_group_split(worker->group, &args, &worker->heads);
+}
+
+hr_status hr_parts_make_groups(hr_worker *worker)
+{
+    HR_TRY(make_tensor_group(worker));
+    return make_heads_group(worker);
+}
+
+void hr_parts_drop_groups(hr_worker *worker)
+{
+    hr_group_destroy(worker->heads);
+    hr_group_destroy(worker->tensor);
+    worker->heads = worker->tensor = NULL;
+}
+
+hr_transformer_part hr_parts_of_expert(const hr_worker *worker)
+{
+    int64_t n_layers = hr_model_get_config(worker->model)->transformer.n_layers;
+    int64_t stage = worker->place.stage, n_stages = worker->layout.stages;
+    int64_t first = n_layers * stage / n_stages;
+
+    return (hr_transformer_part){
+        .first_layer = first,
+        .n_layers = n_layers * (stage + 1) / n_stages - first,
+        .has_entry = stage == 0,
+        .has_head = stage == n_stages - 1,
+        .tensor_rank = worker->place.tensor,
+        .tensor_size = worker->layout.tensor,
+        .tensor_group = worker->layout.tensor > 1 ? worker->tensor : NULL,
+    };
+}
+
+bool hr_parts_is_leader(const hr_worker *worker)
+{
+    const hr_place *place = &worker->place;
+
+    return !place->is_idle && place->cfg == 0 && place->stage == 0 && place->tensor == 0;
+}
+
 hr_status hr_parts_text_encoder(hr_worker *worker, const hr_text_encoder **out)
 {
     double began = hr_clock_seconds();
@@ -18,19 +89,25 @@ hr_status hr_parts_text_encoder(hr_worker *worker, const hr_text_encoder **out)
     return HR_OK;
 }
 
+static const hr_component experts[2] = {HR_COMPONENT_TRANSFORMER,
+                                        HR_COMPONENT_TRANSFORMER_2};
+
 hr_status hr_parts_expert(hr_worker *worker, int index, const hr_transformer **out)
 {
-    static const hr_component components[2] = {HR_COMPONENT_TRANSFORMER,
-                                               HR_COMPONENT_TRANSFORMER_2};
+    const hr_transformer_part part = hr_parts_of_expert(worker);
     double began = hr_clock_seconds();
+    size_t before;
 
     if (worker->expert[index] == NULL) {
         if (!worker->keep_parts)
             hr_parts_drop_experts(worker);
-        HR_TRY(hr_transformer_open(&hr_model_get_config(worker->model)->transformer,
-                                   hr_model_get_weights(worker->model, components[index]),
-                                   worker->stream, worker->numerics,
-                                   &worker->expert[index]));
+        before = hr_device_get_stats(worker->device).live_bytes;
+        HR_TRY(hr_transformer_open(
+            &hr_model_get_config(worker->model)->transformer, &part,
+            hr_model_get_weights(worker->model, experts[index]), worker->stream,
+            worker->numerics, &worker->expert[index]));
+        worker->expert_bytes[index] =
+            hr_device_get_stats(worker->device).live_bytes - before;
         worker->load_seconds += hr_clock_seconds() - began;
     }
     *out = worker->expert[index];
@@ -53,13 +130,17 @@ hr_status hr_parts_vae(hr_worker *worker, const hr_vae **out)
 
 hr_status hr_parts_check_values(hr_worker *worker)
 {
-    static const hr_component late[] = {HR_COMPONENT_VAE, HR_COMPONENT_TRANSFORMER_2};
+    const hr_weights *second =
+        hr_model_get_weights(worker->model, HR_COMPONENT_TRANSFORMER_2);
+    const hr_transformer_part part = hr_parts_of_expert(worker);
 
     if (worker->values_checked || hr_device_is_dry(worker->device))
         return HR_OK;
-    for (int i = 0; i < 2; i++)
-        if (hr_model_get_weights(worker->model, late[i]) != NULL)
-            HR_TRY(hr_weights_check_values(hr_model_get_weights(worker->model, late[i])));
+    HR_TRY(
+        hr_weights_check_values(hr_model_get_weights(worker->model, HR_COMPONENT_VAE)));
+    if (second != NULL && !worker->place.is_idle)
+        HR_TRY(hr_transformer_check_values(
+            &hr_model_get_config(worker->model)->transformer, &part, second));
     worker->values_checked = true;
     return HR_OK;
 }
@@ -99,4 +180,17 @@ void hr_parts_drop_vae(hr_worker *worker)
     wait_for_work(worker);
     hr_vae_close(worker->vae);
     worker->vae = NULL;
+}
+
+uint64_t hr_parts_bytes_read(const hr_worker *worker)
+{
+    uint64_t sum = 0;
+
+    for (int i = 0; i < HR_COMPONENT_COUNT; i++) {
+        const hr_weights *weights = hr_model_get_weights(worker->model, (hr_component)i);
+
+        if (weights != NULL)
+            sum += hr_weights_bytes_read(weights);
+    }
+    return sum;
 }

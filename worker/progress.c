@@ -18,19 +18,24 @@ double hr_stage_seconds(const hr_stage_clock *clock)
     return hr_clock_seconds() - clock->began;
 }
 
-void hr_stage_done(const hr_stage_clock *clock, int64_t done)
+void hr_stage_show(const hr_stage_clock *clock, hr_progress *progress)
 {
     double now = hr_clock_seconds();
-    hr_progress progress = {
-        .stage = clock->stage,
-        .done = done,
-        .total = clock->total,
-        .seconds = now - clock->began,
-        .work_seconds = clock->work_began > 0 ? now - clock->work_began : 0,
-    };
 
+    progress->stage = clock->stage;
+    progress->total = clock->total;
+    progress->seconds = now - clock->began;
+    progress->work_seconds = clock->work_began > 0 ? now - clock->work_began : 0;
     if (clock->hooks != NULL && clock->hooks->on_progress != NULL)
-        clock->hooks->on_progress(clock->hooks->user, &progress);
+        clock->hooks->on_progress(clock->hooks->user, progress);
+}
+
+void hr_stage_done(const hr_stage_clock *clock, int64_t done)
+{
+    hr_progress progress = {
+        .done = done, .units_done = done, .n_units = clock->total, .slowest_rank = -1};
+
+    hr_stage_show(clock, &progress);
 }
 
 hr_stage_clock hr_stage_begin(const hr_worker_hooks *hooks, hr_stage stage, int64_t total)

@@ -17,6 +17,11 @@ const hr_embeds *hr_text_find(const hr_worker *worker, const char *text,
     return NULL;
 }
 
+static bool is_first_rank(const hr_worker *worker)
+{
+    return hr_group_rank(worker->group) == 0;
+}
+
 static hr_status run_encoder(hr_worker *worker, const int32_t *ids, hr_embeds *embeds)
 {
     const hr_text_encoder *encoder;
@@ -56,7 +61,7 @@ static hr_status make_ids(const hr_worker *worker, const char *text, int64_t tex
                                     clean.s == NULL ? "" : clean.s, (size_t)text_length,
                                     memory, n_ids, &was_cut),
                 done);
-    if (was_cut && !hr_device_is_dry(worker->device))
+    if (was_cut && is_first_rank(worker) && !hr_device_is_dry(worker->device))
         hr_warn("the prompt has more than %" PRId64
                 " tokens: the model reads the first %" PRId64 " only",
                 text_length, text_length - 1);
@@ -79,6 +84,7 @@ static hr_status grow_list(hr_worker *worker)
     return HR_OK;
 }
 
+/* All ranks know the tokens; the first alone has the encoder. */
 static hr_status encode(hr_worker *worker, const char *text, int64_t text_length)
 {
     hr_embeds embeds = {.text_length = text_length,
@@ -93,7 +99,9 @@ static hr_status encode(hr_worker *worker, const char *text, int64_t text_length
     embeds.n = (int64_t)n_ids;
     HR_TRY_GOTO(hr_size_mul(n_ids, (size_t)embeds.width * sizeof(float), &bytes), fail);
     HR_TRY_GOTO(hr_alloc_or_fail(bytes, "text embeddings", (void **)&embeds.data), fail);
-    HR_TRY_GOTO(run_encoder(worker, ids, &embeds), fail);
+    if (is_first_rank(worker))
+        HR_TRY_GOTO(run_encoder(worker, ids, &embeds), fail);
+    HR_TRY_GOTO(hr_group_broadcast(worker->group, 0, embeds.data, bytes), fail);
     HR_TRY_GOTO(grow_list(worker), fail);
     embeds.text = hr_strdup(text);
     if (embeds.text == NULL) {

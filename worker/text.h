@@ -4,8 +4,9 @@
 
 #include "worker/parts.h"
 
-/* Encodes the texts of a video that are not encoded yet: the prompt and, with guidance,
- * the negative prompt. HR_ERR_ARG for text that is not UTF-8. */
+/* Collective over the worker's group. Encodes the texts of a video that are not encoded
+ * yet, the prompt and, with guidance, the negative prompt, on rank 0 for all. HR_ERR_ARG
+ * for text that is not UTF-8. */
 hr_status hr_text_stage(hr_worker *worker, const hr_render *render);
 
 /* The embeddings of a text that has been encoded with this length. Lent by the worker

@@ -92,11 +92,14 @@ typedef struct hr_render_times {
     double start_seconds;           /* from the start of the process to the first step */
     double wait_seconds;            /* of the denoising: this rank waited for others */
     uint64_t weight_bytes_read;     /* by this rank */
+    uint64_t transformer_bytes;     /* on the device: this rank's part, packed */
+    double stage_flops[HR_STAGE_COUNT];             /* of this rank */
+    hr_traffic_stats stage_traffic[HR_STAGE_COUNT]; /* sent by this rank */
 } hr_render_times;
 
-/* Renders one video: text, denoise, latents to disk, decode, files. A failure
- * leaves nothing under a final name but the denoised latents, and the worker usable.
- * `times` may be NULL. */
+/* Renders one video: text, denoise, latents to disk, decode, files. A failure leaves
+ * nothing under a final name but the denoised latents. `times`, of this rank, may be
+ * NULL. */
 hr_status hr_worker_render(hr_worker *worker, const hr_render *render,
                            hr_render_times *times);
 

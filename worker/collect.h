@@ -1,0 +1,23 @@
+/* Inside worker/ only: what the owners of frames hand out when all steps are done. */
+#ifndef HR_WORKER_COLLECT_H
+#define HR_WORKER_COLLECT_H
+
+#include "worker/frame_source.h"
+#include "worker/states.h"
+
+/* The denoised frames, for the decoder; also the argument of the functions below. */
+typedef struct hr_denoised {
+    const hr_run *run;
+    const hr_states *states;
+} hr_denoised;
+
+/* `denoised` has to outlive the source. */
+hr_frame_source hr_collect_source(const hr_denoised *denoised);
+
+/* Collective. Rank 0 writes render->latents_out, unless that is NULL on all ranks. */
+hr_status hr_collect_latents(const hr_denoised *denoised);
+/* Collective. Rank 0 puts the hash of each frame after each step into render->receipt,
+ * where it has one. */
+hr_status hr_collect_hashes(const hr_denoised *denoised);
+
+#endif
