@@ -144,6 +144,25 @@ hr_status hr_text_printf(hr_text *text, const char *format, ...)
     return status;
 }
 
+hr_status hr_text_add_shown(hr_text *text, const char *s, size_t max_bytes)
+{
+    size_t n = strlen(s), length;
+    uint32_t code;
+
+    for (size_t i = 0; i < n; i += length) {
+        if (i >= max_bytes)
+            return hr_text_add(text, "...");
+        length = hr_utf8_decode(s + i, n - i, &code);
+        if (length > 0 && code >= 0x20 && (code < 0x7f || code >= 0xa0)) {
+            HR_TRY(hr_text_append(text, s + i, length));
+        } else {
+            HR_TRY(hr_text_add(text, "?"));
+            length = length > 0 ? length : 1;
+        }
+    }
+    return HR_OK;
+}
+
 void hr_text_free(hr_text *text)
 {
     hr_free(text->s);

@@ -32,6 +32,9 @@ hr_status hr_text_add(hr_text *text, const char *s);
 hr_status hr_text_add_code(hr_text *text, uint32_t code);
 hr_status hr_text_printf(hr_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Text from a stranger's file, for a terminal: '?' for control characters and for what is
+ * not UTF-8, "..." for what comes after about `max_bytes`. */
+hr_status hr_text_add_shown(hr_text *text, const char *s, size_t max_bytes);
 void hr_text_free(hr_text *text);
 
 /* Reads a whole file; *out is NUL-terminated, caller hr_frees. Refuses more than

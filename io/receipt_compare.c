@@ -6,36 +6,19 @@
 
 enum { SHOWN_BYTES = 60 };
 
-/* Values come from files: shortened, and with '?' for what a terminal would obey. */
 static hr_status add_value(hr_text *text, const hr_receipt_line *line)
 {
-    const char *value = line != NULL ? line->value : "none";
-    size_t n = strlen(value), length;
-    uint32_t code;
-
-    for (size_t i = 0; i < n; i += length) {
-        if (i >= SHOWN_BYTES)
-            return hr_text_add(text, "...");
-        length = hr_utf8_decode(value + i, n - i, &code);
-        if (length == 0 || code < 0x20 || (code >= 0x7f && code < 0xa0)) {
-            length = length == 0 ? 1 : length;
-            HR_TRY(hr_text_add(text, "?"));
-        } else {
-            HR_TRY(hr_text_append(text, value + i, length));
-        }
-    }
-    return HR_OK;
+    return hr_text_add_shown(text, line != NULL ? line->value : "none", SHOWN_BYTES);
 }
 
 /* "job sampler.seed: 7 and 8" */
 static hr_status add_pair(hr_text *text, const hr_receipt_line *a,
                           const hr_receipt_line *b)
 {
-    const hr_receipt_line *name = a != NULL ? a : b;
-    const hr_receipt_line key = {.value = name->key};
+    const hr_receipt_line *line = a != NULL ? a : b;
 
-    HR_TRY(hr_text_printf(text, "%s ", hr_receipt_group_names[name->group]));
-    HR_TRY(add_value(text, &key));
+    HR_TRY(hr_text_printf(text, "%s ", hr_receipt_group_names[line->group]));
+    HR_TRY(hr_text_add_shown(text, line->key, SHOWN_BYTES));
     HR_TRY(hr_text_add(text, ": "));
     HR_TRY(add_value(text, a));
     HR_TRY(hr_text_add(text, " and "));

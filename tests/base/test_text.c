@@ -152,6 +152,31 @@ static void bytes_for_people(void **state)
         assert_string_equal(hr_format_bytes(cases[i].bytes, out), cases[i].expected);
 }
 
+static void strange_text_is_shown_harmlessly(void **state)
+{
+    static const struct {
+        const char *from;
+        size_t max_bytes;
+        const char *expected;
+    } cases[] = {
+        {"", 5, ""},
+        {"a cat", 5, "a cat"},
+        {"a cats", 5, "a cat..."},
+        {"\x1b[31m\n\x7f", 50, "?[31m??"},
+        {"\xc3\xa9\xc2\x9b\xff\xc3", 50, "\xc3\xa9???"},
+        {"\xc3\xa9\xc3\xa9", 1, "\xc3\xa9..."},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        hr_text text = {0};
+        hr_test_ok(hr_text_add(&text, ""));
+        hr_test_ok(hr_text_add_shown(&text, cases[i].from, cases[i].max_bytes));
+        assert_string_equal(text.s, cases[i].expected);
+        hr_text_free(&text);
+    }
+}
+
 static void durations_for_people(void **state)
 {
     static const struct {
@@ -180,6 +205,7 @@ int main(void)
         cmocka_unit_test(files_are_read_whole),
         cmocka_unit_test(what_is_no_plain_file_is_refused),
         cmocka_unit_test(bytes_for_people),
+        cmocka_unit_test(strange_text_is_shown_harmlessly),
         cmocka_unit_test(durations_for_people),
     };
 

@@ -1,0 +1,225 @@
+#include "cli/cli.h"
+
+#include "base/log.h"
+#include "io/status_file.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { STALE_SECONDS = 600, HOSTS_SHOWN = 8, SHOWN_BYTES = 400 };
+
+typedef struct status_options {
+    const char *path;
+    bool json;
+} status_options;
+
+/* What this host knows of the process that wrote the status. */
+typedef enum process_state {
+    PROCESS_ELSEWHERE = 0, /* on another host */
+    PROCESS_ALIVE,
+    PROCESS_GONE
+} process_state;
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    status_options *options = state->input;
+
+    if (key == 'j')
+        options->json = true;
+    else if (key == ARGP_KEY_ARG && options->path == NULL)
+        options->path = value;
+    else if (key == ARGP_KEY_ARG)
+        argp_error(state, "one RUN only");
+    else if (key == ARGP_KEY_END && options->path == NULL)
+        argp_error(state, "status of what? give a run folder");
+    else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
+}
+
+static process_state look_for(const hr_run_report *report)
+{
+    char host[256] = "";
+
+    if (report->host == NULL || report->pid <= 0 ||
+        gethostname(host, sizeof host - 1) != 0 || strcmp(host, report->host) != 0)
+        return PROCESS_ELSEWHERE;
+    return kill((pid_t)report->pid, 0) == 0 || errno == EPERM ? PROCESS_ALIVE
+                                                              : PROCESS_GONE;
+}
+
+static hr_status add_shown(hr_text *out, const char *text)
+{
+    return hr_text_add_shown(out, text, SHOWN_BYTES);
+}
+
+static hr_status add_state(const hr_run_status *s, const char *path, hr_text *out)
+{
+    switch (s->state) {
+    case HR_RUN_RUNNING:
+        HR_TRY(hr_text_add(out, "running"));
+        HR_TRY(hr_text_add(out, s->stage != NULL ? ": " : ""));
+        HR_TRY(add_shown(out, s->stage != NULL ? s->stage : ""));
+        break;
+    case HR_RUN_DONE:
+        HR_TRY(hr_text_add(out, s->result != NULL ? "done: " : "done"));
+        HR_TRY(add_shown(out, s->result != NULL ? s->result : ""));
+        break;
+    case HR_RUN_STOPPED:
+        HR_TRY(hr_text_add(out, "stopped on request"));
+        break;
+    case HR_RUN_FAILED:
+        HR_TRY(hr_text_add(out, "failed: "));
+        HR_TRY(add_shown(out, s->error != NULL ? s->error : "cause unknown"));
+        HR_TRY(hr_text_printf(out, "; see %s/log/rank-0000.log", path));
+        break;
+    }
+    return hr_text_add(out, "\n");
+}
+
+static hr_status add_progress(const hr_run_status *s, hr_text *out)
+{
+    char time_left[24];
+
+    HR_TRY(hr_text_printf(out, "step %" PRId64 "/%" PRId64, s->step, s->steps));
+    if (s->windows > 1)
+        HR_TRY(
+            hr_text_printf(out, ", window %" PRId64 "/%" PRId64, s->window, s->windows));
+    HR_TRY(hr_text_printf(out, ", frame %" PRId64 "/%" PRId64, s->frame, s->frames));
+    if (s->step_seconds > 0)
+        HR_TRY(hr_text_printf(out, ", %.3g s/step", s->step_seconds));
+    if (s->state == HR_RUN_RUNNING && s->eta_seconds >= 0)
+        HR_TRY(hr_text_printf(out, ", ETA %s",
+                              hr_format_duration(s->eta_seconds, time_left)));
+    return hr_text_add(out, "\n");
+}
+
+static hr_status add_ranks(const hr_run_status *s, hr_text *out)
+{
+    HR_TRY(hr_text_printf(out, "%d ranks", s->n_ranks));
+    for (int i = 0; i < s->n_hosts && i < HOSTS_SHOWN; i++) {
+        HR_TRY(hr_text_add(out, i == 0 ? " on " : ", "));
+        HR_TRY(add_shown(out, s->hosts[i]));
+    }
+    if (s->n_hosts > HOSTS_SHOWN)
+        HR_TRY(hr_text_printf(out, " and %d more hosts", s->n_hosts - HOSTS_SHOWN));
+    HR_TRY(hr_text_add(out, s->layout != NULL ? ": " : ""));
+    HR_TRY(add_shown(out, s->layout != NULL ? s->layout : ""));
+    HR_TRY(hr_text_add(out, "\n"));
+    if (s->slowest_host == NULL || s->state != HR_RUN_RUNNING)
+        return HR_OK;
+    HR_TRY(hr_text_printf(out, "slowest: rank %d on ", s->slowest_rank));
+    HR_TRY(add_shown(out, s->slowest_host));
+    return hr_text_printf(out, ", %.2g times the median\n", s->slowest_factor);
+}
+
+static hr_status add_news(const hr_run_report *report, double age, hr_text *out)
+{
+    bool running = report->status.state == HR_RUN_RUNNING;
+    char ago[24];
+
+    HR_TRY(hr_text_printf(out, "last news %s ago", hr_format_duration(age, ago)));
+    if (report->host != NULL) {
+        HR_TRY(hr_text_printf(out, " from process %" PRId64 " on ", report->pid));
+        HR_TRY(add_shown(out, report->host));
+    }
+    if (running && look_for(report) == PROCESS_GONE)
+        HR_TRY(hr_text_add(out, ": it is gone, the run was killed"));
+    else if (running && age >= STALE_SECONDS)
+        HR_TRY(hr_text_printf(out, ": no news for %.0f min: is it still running?",
+                              age / 60));
+    return hr_text_add(out, "\n");
+}
+
+static hr_status add_lines(const hr_run_report *report, const char *path, double age,
+                           hr_text *out)
+{
+    HR_TRY(add_state(&report->status, path, out));
+    HR_TRY(add_progress(&report->status, out));
+    if (report->status.n_ranks > 1)
+        HR_TRY(add_ranks(&report->status, out));
+    return add_news(report, age, out);
+}
+
+static hr_status add_json(const hr_run_report *report, double age, hr_text *out)
+{
+    static const char *const alive[] = {
+        [PROCESS_ELSEWHERE] = "null",
+        [PROCESS_ALIVE] = "true",
+        [PROCESS_GONE] = "false",
+    };
+
+    HR_TRY(hr_text_printf(out, "{\n  \"age_seconds\": %.0f,\n  \"alive\": %s,\n", age,
+                          alive[look_for(report)]));
+    HR_TRY(hr_run_report_format(report, out));
+    return hr_text_add(out, "}\n");
+}
+
+/* A run folder, or its status.json itself. */
+static hr_status read_status(const char *path, hr_run_report *out)
+{
+    struct stat info;
+    hr_text file = {0};
+    hr_status status;
+
+    if (stat(path, &info) != 0)
+        return hr_fail(HR_ERR_ARG, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(info.st_mode))
+        return hr_status_file_read(path, out);
+    status = hr_text_printf(&file, "%s/status.json", path);
+    if (status == HR_OK && stat(file.s, &info) != 0)
+        status = hr_fail(HR_ERR_ARG, "folder %s: no status.json: not a run folder", path);
+    if (status == HR_OK)
+        status = hr_status_file_read(file.s, out);
+    hr_text_free(&file);
+    return status == HR_ERR_IO ? HR_ERR_ARG : status;
+}
+
+static hr_status print_status(const status_options *options)
+{
+    hr_run_report report;
+    hr_text text = {0};
+    hr_status status;
+    double age;
+
+    HR_TRY(read_status(options->path, &report));
+    age = difftime(time(NULL), report.updated);
+    if (options->json)
+        status = add_json(&report, age, &text);
+    else
+        status = add_lines(&report, options->path, age, &text);
+    if (status == HR_OK)
+        fputs(text.s, stdout);
+    hr_text_free(&text);
+    hr_run_report_free(&report);
+    return status;
+}
+
+int hr_cmd_status(int argc, char **argv)
+{
+    static const struct argp_option option_list[] = {
+        {"json", 'j', 0, 0, "print JSON (docs/run-folder.md)", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        option_list,
+        parse_option,
+        "RUN",
+        "Says how far a render is, from the status.json in its run folder RUN, from any "
+        "machine that sees it.\v"
+        "Exit codes: 0 said, whatever the state; 2 usage, or RUN has no status.json.",
+        NULL,
+        NULL,
+        NULL};
+    status_options options = {0};
+
+    if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
+        return HR_EXIT_USAGE;
+    return hr_exit_code(print_status(&options));
+}
