@@ -55,26 +55,37 @@ hr_range hr_schedule_windows(const hr_schedule *s, int step, int group)
                  shift_of(s, step));
 }
 
+/* The i-th window that the group does in a step. Even groups ascend and odd ones descend:
+ * so the windows on either side of a border between groups, which wait for each other,
+ * come at the same time of a step. (All ascending, each group would run one pass through
+ * the stages behind the group below it.) */
+static int64_t window_at(hr_range mine, int group, int64_t i)
+{
+    return group % 2 == 0 ? mine.first + i : mine.first + mine.n - 1 - i;
+}
+
 bool hr_schedule_next(const hr_schedule *s, const hr_place *place, hr_unit *unit)
 {
     hr_range mine;
-    hr_unit next = *unit;
+    int64_t n_done = 0;
+    int step = unit->step;
 
     if (place->is_idle || place->cfg >= s->n_branches)
         return false;
-    if (next.step < 0) {
-        next = (hr_unit){0, place->cfg, -1};
-    } else if (next.branch + s->layout.cfg < s->n_branches) {
+    if (step >= 0 && unit->branch + s->layout.cfg < s->n_branches) {
         unit->branch += s->layout.cfg;
         return true;
     }
-    for (; next.step < s->n_steps; next.step++, next.window = -1) {
-        mine = hr_schedule_windows(s, next.step, place->windows);
-        next.window = next.window < mine.first ? mine.first : next.window + 1;
-        if (next.window >= mine.first + mine.n)
+    if (step >= 0) {
+        mine = hr_schedule_windows(s, step, place->windows);
+        n_done = place->windows % 2 == 0 ? unit->window - mine.first + 1
+                                         : mine.first + mine.n - unit->window;
+    }
+    for (step = step < 0 ? 0 : step; step < s->n_steps; step++, n_done = 0) {
+        mine = hr_schedule_windows(s, step, place->windows);
+        if (n_done == mine.n)
             continue;
-        next.branch = place->cfg;
-        *unit = next;
+        *unit = (hr_unit){step, place->cfg, window_at(mine, place->windows, n_done)};
         return true;
     }
     return false;

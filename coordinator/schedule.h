@@ -1,10 +1,12 @@
 /* Who does what, in which order. Pure functions of numbers: every rank knows the whole
  * schedule. Local.
  *
- * A unit is (step, window, branch). A window group does its windows of step k in
- * ascending order, each branch after the other, then those of step k+1; a unit starts
- * when the frames that it sees have been stepped k times, which is when the windows that
- * predict them have been done at step k-1. There is no barrier between steps. */
+ * A unit is (step, window, branch). A window group does its windows of step k, each
+ * branch after the other, then those of step k+1: groups 0, 2, ... in ascending order,
+ * groups 1, 3, ... in descending order, so that the windows beside a border between two
+ * groups come at the same time of a step. A unit starts when the frames that it sees have
+ * been stepped k times, which is when the windows that predict them have been done at
+ * step k-1. There is no barrier between steps. */
 #ifndef HR_COORDINATOR_SCHEDULE_H
 #define HR_COORDINATOR_SCHEDULE_H
 

@@ -7,6 +7,7 @@
 typedef struct lane {
     hr_place place;
     hr_unit unit; /* its next one */
+    hr_range own; /* frames that the first rank of the first stage owns */
     bool is_done;
     double *free_at; /* [stages], when the stage is done with its units so far */
     double busy;     /* of each stage: they do the same units */
@@ -62,6 +63,7 @@ static hr_status open_play(play *p)
         l = &p->lanes[i];
         l->place = (hr_place){.windows = i / layout->cfg, .cfg = i % layout->cfg};
         l->unit.step = -1;
+        l->own = hr_schedule_owned(p->s, l->place.windows);
         l->free_at = p->free_at + i * layout->stages;
         take_next(p, l);
     }
@@ -73,24 +75,25 @@ static double latest(double a, double b)
     return a > b ? a : b;
 }
 
-/* Whether the owner of the frame is the very rank that begins this lane's units. */
-static bool is_owner(const play *p, const lane *l, int64_t frame)
+/* How long the frame is under way between its owner and this rank of the lane. */
+static double way_of(const play *p, const lane *l, int64_t frame, bool is_first_rank)
 {
-    return l->place.cfg == 0 && hr_schedule_owner(p->s, frame) == l->place.windows;
+    bool is_owner = is_first_rank && l->place.cfg == 0 && frame >= l->own.first &&
+                    frame < l->own.first + l->own.n;
+
+    return is_owner ? 0 : p->times->halo_seconds;
 }
 
 /* When all frames that the unit sees are there. */
 static double ready_at(const play *p, const lane *l)
 {
     const hr_windows *w = &p->s->windows;
-    double ready = 0;
-    int64_t frame;
+    int64_t start = hr_windows_start(w, l->unit.step, l->unit.window);
+    int64_t frame = hr_windows_shown(w, l->unit.step, l->unit.window, 0);
+    double ready = p->at[frame] + way_of(p, l, frame, true);
 
-    for (int64_t i = 0; i < w->length; i++) {
-        frame = hr_windows_shown(w, l->unit.step, l->unit.window, i);
-        ready = latest(ready, p->at[frame] +
-                                  (is_owner(p, l, frame) ? 0 : p->times->halo_seconds));
-    }
+    for (frame = start + 1; frame < start + w->length; frame++)
+        ready = latest(ready, p->at[frame] + way_of(p, l, frame, true));
     return ready;
 }
 
@@ -99,15 +102,12 @@ static void send_predictions(play *p, const lane *l, double done)
 {
     const hr_windows *w = &p->s->windows;
     int64_t start = hr_windows_start(w, l->unit.step, l->unit.window);
-    int64_t from = hr_windows_is_anchored(w, l->unit.step, l->unit.window), frame;
-    bool is_near;
+    int64_t dropped = hr_windows_is_anchored(w, l->unit.step, l->unit.window);
+    bool is_first_rank = p->s->layout.stages == 1;
 
-    for (int64_t i = from; i < w->length; i++) {
-        frame = start + i;
-        is_near = p->s->layout.stages == 1 && is_owner(p, l, frame);
-        p->after[frame] =
-            latest(p->after[frame], done + (is_near ? 0 : p->times->halo_seconds));
-        p->n_received[frame]++;
+    for (int64_t f = start + dropped; f < start + w->length; f++) {
+        p->after[f] = latest(p->after[f], done + way_of(p, l, f, is_first_rank));
+        p->n_received[f]++;
     }
 }
 
