@@ -46,7 +46,7 @@ static hr_status add_time(hr_text *out, const char *name, time_t value)
     struct tm utc;
     char stamp[32];
 
-    if (gmtime_r(&value, &utc) == NULL ||
+    if (value == 0 || gmtime_r(&value, &utc) == NULL ||
         strftime(stamp, sizeof stamp, time_format, &utc) == 0)
         return add_string(out, name, NULL);
     return add_string(out, name, stamp);

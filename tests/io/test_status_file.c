@@ -104,6 +104,7 @@ static void test_unknown_is_null(void **state)
     assert_null(field(json, "eta_seconds"));
     assert_null(field(json, "result"));
     assert_null(field(json, "error"));
+    assert_null(field(json, "started"));
     assert_null(field(json, "layout"));
     assert_null(field(json, "slowest_rank"));
     assert_null(field(json, "slowest_host"));
