@@ -37,8 +37,9 @@ struct hr_packed {
     /* Of the unpacked weight: [out, in] or [out, in, kt, kh, kw] (2-d kernels: kt 1). */
     int n_dims;
     int64_t dim[HR_TENSOR_MAX_DIMS];
-    size_t bytes; /* device memory that it takes */
-    void *state;  /* the backend's own */
+    hr_shards shards; /* of linear; 1 of 1 where it is whole */
+    size_t bytes;     /* device memory that it takes */
+    void *state;      /* the backend's own */
 };
 
 typedef enum hr_copy_kind {

@@ -130,7 +130,8 @@ static hr_status pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
 }
 
 static hr_status create_packed(hr_stream *stream, const hr_tensor *weight,
-                               hr_packed_kind kind, hr_packed **out)
+                               hr_packed_kind kind, const hr_shards *shards,
+                               hr_packed **out)
 {
     hr_packed *packed;
     void *memory;
@@ -139,6 +140,7 @@ static hr_status create_packed(hr_stream *stream, const hr_tensor *weight,
     HR_TRY(hr_alloc_or_fail(sizeof *packed, "packed weights", &memory));
     packed = memory;
     packed->kind = kind;
+    packed->shards = *shards;
     status = pack(stream, weight, packed);
     if (status != HR_OK) {
         hr_free(packed);
@@ -148,11 +150,25 @@ static hr_status create_packed(hr_stream *stream, const hr_tensor *weight,
     return HR_OK;
 }
 
+static const hr_shards whole = {.n = 1, .total = 1};
+
 hr_status hr_pack_linear(hr_stream *stream, const hr_tensor *weight, hr_packed **out)
 {
+    return hr_pack_linear_shards(stream, weight, &whole, out);
+}
+
+hr_status hr_pack_linear_shards(hr_stream *stream, const hr_tensor *weight,
+                                const hr_shards *shards, hr_packed **out)
+{
+    bool by_in = shards->axis == HR_SHARDS_BY_IN;
+    int n = shards->n;
+
     if (weight->n_dims != 2)
         return violated("pack", "the weight is [out, in]", weight, 1);
-    return create_packed(stream, weight, HR_PACKED_LINEAR, out);
+    if (n < 1 || n > shards->total || (by_in && (n & (n - 1)) != 0) ||
+        weight->dim[by_in ? 1 : 0] % n != 0)
+        return violated("pack", "the shards divide the weight", weight, 1);
+    return create_packed(stream, weight, HR_PACKED_LINEAR, shards, out);
 }
 
 hr_status hr_pack_conv(hr_stream *stream, const hr_tensor *weight, hr_packed **out)
@@ -164,7 +180,7 @@ hr_status hr_pack_conv(hr_stream *stream, const hr_tensor *weight, hr_packed **o
         return violated("pack", "the weight is [out, in, (kt,) kh, kw]", weight, 1);
     if (weight->n_dims == 4)
         cubic = hr_tensor_reshape(weight, HR_DIMS(dim[0], dim[1], 1, dim[2], dim[3]));
-    return create_packed(stream, &cubic, HR_PACKED_CONV, out);
+    return create_packed(stream, &cubic, HR_PACKED_CONV, &whole, out);
 }
 
 void hr_packed_destroy(hr_packed *packed)

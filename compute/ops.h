@@ -31,11 +31,22 @@ typedef struct hr_packed hr_packed;
  *   linear: [out, in];   conv: [out, in, kt, kh, kw] or [out, in, kh, kw].
  * With dtype BF16 the inputs of the product must be BF16, with F32 they must be F32. */
 hr_status hr_pack_linear(hr_stream *stream, const hr_tensor *weight, hr_packed **out);
+/* The same for a matrix that is cut into `total` equal shards, by rows (its outputs) or
+ * by columns (its inputs), of which `weight` holds `n` neighbours. Every shard is a
+ * product of its own: its bits depend neither on n nor on the shards beside it. */
+typedef enum hr_shard_axis { HR_SHARDS_BY_OUT = 0, HR_SHARDS_BY_IN } hr_shard_axis;
+typedef struct hr_shards {
+    hr_shard_axis axis;
+    int n, total; /* 1 <= n <= total; n divides that dimension, a power of two by input */
+} hr_shards;
+hr_status hr_pack_linear_shards(hr_stream *stream, const hr_tensor *weight,
+                                const hr_shards *shards, hr_packed **out);
 hr_status hr_pack_conv(hr_stream *stream, const hr_tensor *weight, hr_packed **out);
 void hr_packed_destroy(hr_packed *packed);
 
 /* out = activation(x W^T + bias).  x: fp [M, in] in the dtype of the weight; bias: F32
- * [out], optional; out: fp [M, out]. */
+ * [out], optional; out: fp [M, out]. With shards by input the products of the n shards
+ * are added in a binary tree, neighbours first, the bias to the first of them. */
 typedef struct hr_linear_args {
     hr_tensor x, bias, out;
     const hr_packed *weight;
@@ -77,15 +88,27 @@ typedef enum hr_norm_kind {
 
 /* out = activation(norm(x) * weight + bias) per row of the last dimension.
  *   x: fp [..., width]; weight, bias: F32 [width], optional; out: fp, shape of x, may
- * alias x where the dtypes are equal. With weight_plus_one the factor is (1 + weight). */
+ * alias x where the dtypes are equal. With weight_plus_one the factor is (1 + weight).
+ * Where x is a part of wider rows, HR_NORM_RMS takes their sums of squares from
+ * `squares`, F32 [rows], and their width from `squares_width`. */
 typedef struct hr_norm_args {
-    hr_tensor x, weight, bias, out;
+    hr_tensor x, weight, bias, squares, out;
     hr_norm_kind kind;
     float eps;
     bool weight_plus_one;
     hr_activation activation; /* NONE or SILU */
+    int64_t squares_width;
 } hr_norm_args;
 hr_status hr_op_norm(hr_stream *stream, const hr_norm_args *args);
+
+/* out[i] = the sum of the squares of row i, in F32: of each of n_shards equal parts by
+ * itself, and those sums added in a binary tree, neighbours first.  x: fp [rows, width];
+ * out: F32 [rows]; n_shards: a power of two that divides the width. */
+typedef struct hr_row_squares_args {
+    hr_tensor x, out;
+    int n_shards;
+} hr_row_squares_args;
+hr_status hr_op_row_squares(hr_stream *stream, const hr_row_squares_args *args);
 
 /* Rotates the pairs (2j, 2j+1) of each head by the angles of its row:
  *   out[2j] = x[2j] cos - x[2j+1] sin; out[2j+1] = x[2j] sin + x[2j+1] cos.
@@ -204,7 +227,8 @@ hr_status hr_op_fill(hr_stream *stream, const hr_fill_args *args);
     X(linear, 3)                                                                         \
     X(conv, 3)                                                                           \
     X(attention, 6)                                                                      \
-    X(norm, 4)                                                                           \
+    X(norm, 5)                                                                           \
+    X(row_squares, 2)                                                                    \
     X(rope, 4)                                                                           \
     X(gated_add, 3)                                                                      \
     X(activate, 2)                                                                       \

@@ -131,15 +131,31 @@ const char *hr_op_check_norm(const hr_norm_args *args)
     REQUIRE(is_like(&args->x, FP, &args->x), "x is fp");
     REQUIRE(is_absent_or(&args->weight, F32, HR_DIMS(width)), "weight is F32 [width]");
     REQUIRE(is_absent_or(&args->bias, F32, HR_DIMS(width)), "bias is F32 [width]");
+    REQUIRE(is_absent_or(&args->squares, F32, HR_DIMS(hr_tensor_rows(&args->x))) &&
+                (hr_tensor_is_absent(&args->squares) ||
+                 (args->kind == HR_NORM_RMS && args->squares_width >= width)),
+            "squares is F32 [rows], of rows at least as wide, for the kind rms");
     REQUIRE(is_like(&args->out, FP, &args->x), "out is fp in the shape of x");
     REQUIRE(same_or_apart(&args->out, &args->x) && apart(&args->out, &args->weight) &&
-                apart(&args->out, &args->bias),
+                apart(&args->out, &args->bias) && apart(&args->out, &args->squares),
             "out is x or overlaps nothing");
     REQUIRE(args->kind == HR_NORM_LAYER || args->kind == HR_NORM_RMS ||
                 args->kind == HR_NORM_L2,
             "kind is known");
     REQUIRE(args->activation == HR_ACT_NONE || args->activation == HR_ACT_SILU,
             "activation is none or silu");
+    return NULL;
+}
+
+const char *hr_op_check_row_squares(const hr_row_squares_args *args)
+{
+    int n = args->n_shards;
+
+    REQUIRE(is(&args->x, FP, HR_DIMS(ANY, ANY)), "x is fp [rows, width]");
+    REQUIRE(n >= 1 && (n & (n - 1)) == 0 && args->x.dim[1] % n == 0,
+            "n_shards is a power of two that divides the width");
+    REQUIRE(is(&args->out, F32, HR_DIMS(args->x.dim[0])), "out is F32 [rows]");
+    REQUIRE(apart(&args->out, &args->x), "out overlaps nothing");
     return NULL;
 }
 

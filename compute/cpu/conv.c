@@ -77,8 +77,9 @@ static hr_status init_band(const conv_plan *plan, int64_t i)
     HR_TRY(hr_onednn_get(plan->cpu->onednn, &shape, &b->conv[0]));
     shape.has_bias = 0;
     shape.accumulate = 1;
-    return plan->packed->n > 1 ? hr_onednn_get(plan->cpu->onednn, &shape, &b->conv[1])
-                               : HR_OK;
+    return plan->packed->n_pieces > 1
+               ? hr_onednn_get(plan->cpu->onednn, &shape, &b->conv[1])
+               : HR_OK;
 }
 
 static hr_status run_band(void *user, int64_t i, int thread)
@@ -92,7 +93,7 @@ static hr_status run_band(void *user, int64_t i, int thread)
                                      (frame * out[1] + b->out_row) * out[2] * out[3],
                               .thread = thread};
 
-    for (int step = 0; step < plan->packed->n; step++) {
+    for (int step = 0; step < plan->packed->n_pieces; step++) {
         run.conv = b->conv[step > 0];
         run.weight = plan->packed->piece[step];
         run.picture = (const float *)plan->args->x.data +
@@ -129,6 +130,7 @@ static hr_status run_unfolded(hr_stream *stream, const hr_conv_args *args)
 
     if (positions == 1 && pads == 0) {
         gemm.x = args->x.data;
+        gemm.x_dtype = args->x.dtype;
         return hr_cpu_gemm_run(stream, &gemm);
     }
     gemm.fetch = hr_cpu_of(stream)->kernels->unfold;

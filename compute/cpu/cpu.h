@@ -31,13 +31,33 @@ void hr_cpu_unpack(hr_packed *packed);
 HR_OP_LIST(HR_CPU_OP)
 #undef HR_CPU_OP
 
-/* The state of packed weights: pieces, each for primitives of its own. */
+/* The state of packed weights: pieces, each for primitives of its own. No piece lies in
+ * two shards. "Columns" are those of the product. */
 typedef struct hr_cpu_packed {
-    hr_dtype dtype; /* of the product: F32 for bf16 weights where it must be */
-    bool direct;    /* a conv that is not done as a matrix product */
-    int n;
-    int64_t piece_width; /* columns per piece, the last one may have fewer; direct: all */
-    hr_onednn_weight *piece[]; /* by columns; direct: by steps in time */
+    hr_dtype dtype;      /* of the product: F32 for bf16 weights where it must be */
+    bool direct;         /* a conv that is not done as a matrix product */
+    int n_pieces;        /* in all: direct: by steps in time, else [in_shards][n] */
+    int in_shards;       /* shards by input */
+    int n;               /* pieces that the columns are cut into */
+    int per_shard;       /* of those, how many in one shard by output */
+    int n_of_matrix;     /* n if all shards of the matrix were here */
+    int64_t shard_width; /* columns of a shard */
+    int64_t piece_width; /* columns per piece, the last of a shard may have fewer */
+    hr_onednn_weight *piece[];
 } hr_cpu_packed;
+
+/* Where the columns of piece `i` of the n begin, and how many they are. */
+static inline int64_t hr_cpu_piece_column(const hr_cpu_packed *packed, int64_t i)
+{
+    return i / packed->per_shard * packed->shard_width +
+           i % packed->per_shard * packed->piece_width;
+}
+
+static inline int64_t hr_cpu_piece_columns(const hr_cpu_packed *packed, int64_t i)
+{
+    int64_t left = packed->shard_width - i % packed->per_shard * packed->piece_width;
+
+    return left < packed->piece_width ? left : packed->piece_width;
+}
 
 #endif

@@ -8,9 +8,9 @@
 typedef struct hr_cpu_gemm {
     const hr_packed *weight; /* not one for direct convolution */
     int64_t rows, depth;
-    const void
-        *x; /* dense rows in the type of the product; NULL where `fetch` makes them */
-    hr_cpu_fetch_fn fetch;
+    const void *x;         /* dense rows; NULL where `fetch` makes them */
+    hr_dtype x_dtype;      /* of x: that of the product, or BF16 for one in F32 */
+    hr_cpu_fetch_fn fetch; /* only for weights without shards */
     const void *fetch_args;
     int64_t max_rows; /* of a tile; 0: as many as are good */
     hr_tensor out, bias;

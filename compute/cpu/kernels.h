@@ -9,14 +9,15 @@
  * unit is says the list below. */
 typedef void (*hr_cpu_kernel)(const void *args, int64_t first, int64_t last);
 
-/* Writes rows [first, first + n) of the left side of a product to `to`, dense: rows of x
- * from bf16 to fp32, or what a pixel of a convolution is made from, [kt, kh, kw, C]. */
+/* Writes rows [first, first + n) of the left side of a product to `to`, dense: what a
+ * pixel of a convolution is made from, [kt, kh, kw, C]. */
 typedef void (*hr_cpu_fetch_fn)(const void *args, int64_t first, int64_t n, float *to);
 
 /* X(operator, tensor whose shape decides, units of that tensor): the operators that are
  * nothing but a loop over independent units. */
 #define HR_CPU_LOOP_LIST(X)                                                              \
     X(norm, x, hr_tensor_rows)                                                           \
+    X(row_squares, x, hr_tensor_rows)                                                    \
     X(rope, x, first_dim)                                                                \
     X(gated_add, x, hr_tensor_rows)                                                      \
     X(activate, x, hr_tensor_count)                                                      \
@@ -59,8 +60,8 @@ typedef struct hr_cpu_kernels {
     HR_CPU_LOOP_LIST(HR_CPU_KERNEL_SLOT)
 #undef HR_CPU_KERNEL_SLOT
     void (*store)(const hr_cpu_store *store);
-    hr_cpu_fetch_fn unfold; /* of conv */
-    hr_cpu_fetch_fn widen;  /* of linear */
+    hr_cpu_fetch_fn unfold;                                    /* of conv */
+    void (*widen)(const uint16_t *from, int64_t n, float *to); /* bf16 to fp32 */
     int panel;
     void (*attention_pack)(const hr_cpu_attention_head *head, int64_t block);
     /* Queries [first, first + HR_CPU_ATTENTION_QUERIES) of the head; `work` holds

@@ -55,6 +55,13 @@ static void copy_time_step(const hr_packed *packed, const char *weight, int i, c
         memcpy(to + j * step, weight + (j * steps + (size_t)i) * step, step);
 }
 
+/* `rows` rows of `bytes`, `stride` apart, side by side. */
+static void gather(char *to, const char *from, size_t rows, size_t bytes, size_t stride)
+{
+    for (size_t r = 0; r < rows; r++)
+        memcpy(to + r * bytes, from + r * stride, bytes);
+}
+
 /* A piece, dense, in `room` or where it lies: its columns of linear as they are; of an
  * unfolded conv [columns, kt, kh, kw, ci]; of a direct one a step in time. */
 static const void *plain_piece(const hr_packed *packed, const void *weight, int i,
@@ -62,7 +69,7 @@ static const void *plain_piece(const hr_packed *packed, const void *weight, int 
 {
     const hr_cpu_packed *state = packed->state;
     size_t size = hr_dtype_size(packed->dtype), channels = (size_t)packed->dim[1];
-    size_t positions = 1;
+    size_t positions = 1, in_shards = (size_t)state->in_shards;
     const char *from = weight;
 
     if (state->direct) {
@@ -71,7 +78,15 @@ static const void *plain_piece(const hr_packed *packed, const void *weight, int 
     }
     for (int d = 2; d < packed->n_dims; d++)
         positions *= (size_t)packed->dim[d];
-    from += (size_t)(i * state->piece_width) * channels * positions * size;
+    from +=
+        (size_t)hr_cpu_piece_column(state, i % state->n) * channels * positions * size;
+    if (in_shards > 1) {
+        size_t bytes = channels / in_shards * size;
+
+        gather(room, from + (size_t)(i / state->n) * bytes, (size_t)columns, bytes,
+               channels * size);
+        return room;
+    }
     if (positions == 1)
         return from;
     transpose(room, from, (size_t)columns, channels, positions, size);
@@ -86,16 +101,13 @@ static hr_onednn_shape shape_of_piece(const hr_packed *packed, int i, int64_t de
                              .kernel_height = 1,
                              .kernel_width = 1,
                              .dtype = (int32_t)state->dtype};
-    int64_t left = packed->dim[0] - i * state->piece_width;
 
     if (state->direct) {
         shape.c_in = packed->dim[1];
         shape.kernel_height = packed->dim[3];
         shape.kernel_width = packed->dim[4];
-    } else if (left < state->piece_width) {
-        shape.c_out = left;
     } else {
-        shape.c_out = state->piece_width;
+        shape.c_out = hr_cpu_piece_columns(state, i % state->n);
     }
     return shape;
 }
@@ -106,8 +118,8 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
 {
     hr_cpu_packed *state = packed->state;
     hr_cpu *cpu = packed->device->state;
-    hr_onednn_shape shape =
-        shape_of_piece(packed, i, hr_tensor_count(weight) / packed->dim[0]);
+    hr_onednn_shape shape = shape_of_piece(
+        packed, i, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
     size_t n =
         (size_t)(shape.c_out * shape.c_in * shape.kernel_height * shape.kernel_width);
     const void *plain = plain_piece(packed, weight->data, i, shape.c_out, room);
@@ -151,7 +163,7 @@ static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
 
     HR_TRY(hr_cpu_scratch(stream, 2 * sizeof(float) * depth * (size_t)state->piece_width,
                           &room));
-    for (int i = 0; i < state->n; i++) {
+    for (int i = 0; i < state->n_pieces; i++) {
         HR_TRY(pack_piece(packed, weight, i, room));
         packed->bytes += hr_onednn_weight_bytes(state->piece[i]);
     }
@@ -160,28 +172,42 @@ static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
 
 static void destroy_pieces(hr_cpu_packed *state)
 {
-    for (int i = 0; i < state->n; i++)
+    for (int i = 0; i < state->n_pieces; i++)
         hr_onednn_weight_destroy(state->piece[i]);
     hr_free(state);
 }
 
+/* Says how the columns and shards are cut. */
+static void cut(const hr_packed *packed, hr_cpu_packed *out)
+{
+    const hr_shards *shards = &packed->shards;
+    bool by_in = shards->axis == HR_SHARDS_BY_IN;
+    int out_shards = by_in ? 1 : shards->n;
+
+    out->in_shards = by_in ? shards->n : 1;
+    out->shard_width = packed->dim[0] / out_shards;
+    out->direct = is_direct(packed);
+    out->piece_width = out->direct ? out->shard_width : width_of_pieces(out->shard_width);
+    out->per_shard = (int)ceil_div(out->shard_width, out->piece_width);
+    out->n = out->per_shard * out_shards;
+    out->n_of_matrix = out->per_shard * (by_in ? 1 : shards->total);
+    out->n_pieces = out->direct ? (int)packed->dim[2] : out->n * out->in_shards;
+}
+
 hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
-    bool direct = is_direct(packed);
-    int64_t width = direct ? packed->dim[0] : width_of_pieces(packed->dim[0]);
-    int n = (int)(direct ? packed->dim[2] : ceil_div(packed->dim[0], width));
+    hr_cpu_packed c = {0};
     hr_cpu_packed *state;
     void *memory;
     hr_status status;
 
-    HR_TRY(hr_alloc_or_fail(sizeof *state + (size_t)n * sizeof state->piece[0],
+    cut(packed, &c);
+    HR_TRY(hr_alloc_or_fail(sizeof *state + (size_t)c.n_pieces * sizeof state->piece[0],
                             "packed weights", &memory));
     state = memory;
-    state->direct = direct;
-    state->n = n;
-    state->piece_width = width;
+    *state = c;
     packed->state = state;
-    choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0]);
+    choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
     packed->bytes = 0;
     status = pack_pieces(stream, weight, packed);
     if (status != HR_OK) {

@@ -94,8 +94,10 @@ static size_t round_up(int64_t n, int64_t step)
 static size_t packed_bytes(const hr_device *device, const hr_packed *packed)
 {
     bool narrow = packed->dtype == HR_BF16 && device->has_bf16;
-    int64_t block = device->isa == HR_ISA_AVX512 ? 16 : 8;
-    size_t n = round_up(packed->dim[0], block) * round_up(packed->dim[1], block);
+    bool by_in = packed->shards.axis == HR_SHARDS_BY_IN;
+    int64_t block = device->isa == HR_ISA_AVX512 ? 16 : 8, shards = packed->shards.n;
+    size_t n = round_up(packed->dim[0] / (by_in ? 1 : shards), block) *
+               round_up(packed->dim[1] / (by_in ? shards : 1), block) * (size_t)shards;
 
     for (int i = 2; i < packed->n_dims; i++)
         n *= (size_t)packed->dim[i];

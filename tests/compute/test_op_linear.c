@@ -52,11 +52,61 @@ static void fused_activations(void **state)
         }
 }
 
+/* rows, width of a shard, the other dimension. */
+static const int64_t shard_list[][3] = {{1, 1, 1},     {5, 40, 160},  {17, 7, 33},
+                                        {129, 24, 40}, {240, 64, 96}, {33, 300, 65}};
+enum { N_SHARD_SHAPES = sizeof shard_list / sizeof shard_list[0] };
+
+static void shards_by_output(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4 * N_SHARD_SHAPES; i++) {
+        const int64_t *s = shard_list[i / 4];
+        hr_shards shards = {HR_SHARDS_BY_OUT, 1 << i % 4, 8};
+        int64_t out = s[1] * shards.n;
+        hr_dtype in = i % 3 == 0 ? HR_BF16 : HR_F32, result = i % 2 ? HR_BF16 : HR_F32;
+        hr_tensor w = hr_case_random(in, HR_DIMS(out, s[2]));
+
+        hr_case_run_shards(
+            &(hr_linear_args){.x = hr_case_random(in, HR_DIMS(s[0], s[2])),
+                              .bias = hr_case_random(HR_F32, HR_DIMS(out)),
+                              .out = hr_case_empty(result, HR_DIMS(s[0], out)),
+                              .activation = activations[i % 3]},
+            &w, &shards);
+        hr_case_clear(NULL);
+    }
+}
+
+static void shards_by_input(void **state)
+{
+    hr_tensor none = {0};
+
+    (void)state;
+    for (int i = 0; i < 4 * N_SHARD_SHAPES; i++) {
+        const int64_t *s = shard_list[i / 4];
+        hr_shards shards = {HR_SHARDS_BY_IN, 1 << i % 4, 8};
+        int64_t in = s[1] * shards.n;
+        hr_dtype type = i % 3 == 0 ? HR_BF16 : HR_F32, result = i % 2 ? HR_BF16 : HR_F32;
+        hr_tensor w = hr_case_random(type, HR_DIMS(s[2], in));
+
+        hr_case_run_shards(
+            &(hr_linear_args){.x = hr_case_random(type, HR_DIMS(s[0], in)),
+                              .bias =
+                                  i % 5 ? hr_case_random(HR_F32, HR_DIMS(s[2])) : none,
+                              .out = hr_case_empty(result, HR_DIMS(s[0], s[2])),
+                              .activation = activations[i % 3]},
+            &w, &shards);
+        hr_case_clear(NULL);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(shapes, hr_case_clear),
         cmocka_unit_test_teardown(fused_activations, hr_case_clear),
+        cmocka_unit_test_teardown(shards_by_output, hr_case_clear),
+        cmocka_unit_test_teardown(shards_by_input, hr_case_clear),
     };
 
     return cmocka_run_group_tests(tests, NULL, hr_test_leak_teardown);

@@ -82,6 +82,46 @@ static void difficult_rows(void **state)
     }
 }
 
+/* Parts of wider rows: the sums of squares are given. */
+static void parts_of_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * N_WIDTHS; i++) {
+        int64_t width = widths[i / 2];
+        hr_dtype in = dtypes[i / 2 % 2], out = dtypes[i % 2];
+        hr_tensor squares = hr_case_random(HR_F32, HR_DIMS(7));
+
+        for (int k = 0; k < 7; k++)
+            ((float *)squares.data)[k] = fabsf(((float *)squares.data)[k]) * 100;
+        hr_case_run(norm, {.x = hr_case_random(in, HR_DIMS(7, width)),
+                           .weight = hr_case_random(HR_F32, HR_DIMS(width)),
+                           .squares = squares,
+                           .out = hr_case_empty(out, HR_DIMS(7, width)),
+                           .kind = HR_NORM_RMS,
+                           .eps = 1e-6F,
+                           .squares_width = 3 * width});
+        hr_case_clear(NULL);
+    }
+}
+
+static void squares_of_rows(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2 * N_WIDTHS; i++)
+        for (int n = 1; n <= 8; n *= 2) {
+            int64_t width = n * widths[i / 2];
+
+            hr_case_run(row_squares,
+                        {.x = hr_case_random(dtypes[i % 2], HR_DIMS(5, width)),
+                         .out = hr_case_empty(HR_F32, HR_DIMS(5)),
+                         .n_shards = n});
+            hr_case_clear(NULL);
+        }
+    hr_case_run(row_squares, {.x = hr_case_random(HR_F32, HR_DIMS(4127, 12)),
+                              .out = hr_case_empty(HR_F32, HR_DIMS(4127)),
+                              .n_shards = 4});
+}
+
 static void angles(int64_t rows, int64_t half, hr_tensor *c, hr_tensor *s)
 {
     float *cosine, *sine;
@@ -124,6 +164,8 @@ int main(void)
         cmocka_unit_test_teardown(shapes, hr_case_clear),
         cmocka_unit_test_teardown(in_place, hr_case_clear),
         cmocka_unit_test_teardown(difficult_rows, hr_case_clear),
+        cmocka_unit_test_teardown(parts_of_rows, hr_case_clear),
+        cmocka_unit_test_teardown(squares_of_rows, hr_case_clear),
         cmocka_unit_test_teardown(rope, hr_case_clear),
     };
 

@@ -190,6 +190,23 @@ static void packing(void **state)
     assert_null(packed);
 }
 
+static void shards(void **state)
+{
+    static const hr_shards bad[] = {{HR_SHARDS_BY_OUT, 0, 1},
+                                    {HR_SHARDS_BY_OUT, 4, 2},
+                                    {HR_SHARDS_BY_OUT, 4, 4},
+                                    {HR_SHARDS_BY_IN, 8, 8},
+                                    {HR_SHARDS_BY_IN, 3, 3}};
+    hr_tensor w = F32(6, 12);
+    hr_packed *packed = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        hr_test_fails(HR_ERR_INTERNAL, "the shards divide the weight",
+                      hr_pack_linear_shards(the.on.stream, &w, &bad[i], &packed));
+    assert_null(packed);
+}
+
 static void attention(void **state)
 {
     hr_attention_args args = {.q = F32(4, 2, 6),
@@ -217,6 +234,7 @@ static void norm_and_rope(void **state)
 {
     hr_norm_args norm = {
         .x = F32(2, 3, 8), .weight = F32(8), .out = F32(2, 3, 8), .eps = 1e-6F};
+    hr_row_squares_args rows = {.x = F32(3, 8), .out = F32(3), .n_shards = 2};
     hr_rope_args rope = {
         .x = F32(3, 2, 8), .cos = F32(3, 4), .sin = F32(3, 4), .out = F32(3, 2, 8)};
     hr_tensor shifted = norm.x;
@@ -230,6 +248,19 @@ static void norm_and_rope(void **state)
     REFUSES_WITH(norm, norm, out, shifted, "out is x or overlaps nothing");
     REFUSES_WITH(norm, norm, kind, (hr_norm_kind)5, "kind");
     REFUSES_WITH(norm, norm, activation, HR_ACT_GELU_TANH, "none or silu");
+    REFUSES_WITH(norm, norm, squares, F32(6), "squares is F32 [rows]");
+    norm.kind = HR_NORM_RMS;
+    norm.squares_width = 16;
+    REFUSES_WITH(norm, norm, squares, F32(3), "squares is F32 [rows]");
+    norm.squares = F32(6);
+    ACCEPTS(norm, norm);
+    REFUSES_WITH(norm, norm, squares_width, 7, "rows at least as wide");
+    ACCEPTS(row_squares, rows);
+    REFUSES_WITH(row_squares, rows, n_shards, 3, "a power of two that divides");
+    REFUSES_WITH(row_squares, rows, n_shards, 16, "a power of two that divides");
+    REFUSES_WITH(row_squares, rows, x, F32(3, 2, 4), "x is fp [rows, width]");
+    REFUSES_WITH(row_squares, rows, out, F32(4), "out is F32 [rows]");
+    REFUSES_WITH(row_squares, rows, out, rows.x, "out is F32 [rows]");
     shifted = rope.x;
     shifted.dtype = HR_BF16;
     REFUSES_WITH(rope, rope, x, F32(3, 2, 7), "D even");
@@ -317,6 +348,7 @@ int main(void)
         TEST(linear),
         TEST(conv),
         TEST(packing),
+        TEST(shards),
         TEST(attention),
         TEST(norm_and_rope),
         TEST(pointwise),

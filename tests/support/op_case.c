@@ -24,7 +24,8 @@ typedef struct op_kind {
     hr_reference_fn reference;
     size_t args_bytes;
     int n_tensors;
-    int result; /* index of the tensor that is written */
+    int result;              /* index of the tensor that is written */
+    const hr_shards *shards; /* of linear; NULL: whole */
 } op_kind;
 
 typedef union any_args {
@@ -188,7 +189,9 @@ static hr_packed *pack(const op_kind *kind, hr_stream *stream, const hr_tensor *
     hr_tensor t =
         hr_test_upload(stream, weight->dtype, weight->n_dims, weight->dim, weight->data);
 
-    if (kind->reference == hr_reference_linear)
+    if (kind->shards != NULL)
+        hr_test_ok(hr_pack_linear_shards(stream, &t, kind->shards, &packed));
+    else if (kind->reference == hr_reference_linear)
         hr_test_ok(hr_pack_linear(stream, &t, &packed));
     else
         hr_test_ok(hr_pack_conv(stream, &t, &packed));
@@ -358,7 +361,22 @@ static void run_case(const op_kind *kind, const void *args_given, const hr_tenso
     void hr_case_run_##name(const hr_##name##_args *args, const hr_tensor *weight)       \
     {                                                                                    \
         op_kind kind = {#name,        run_##name, hr_reference_##name,                   \
-                        sizeof *args, n_tensors,  RESULT(name, n_tensors)};              \
+                        sizeof *args, n_tensors,  RESULT(name, n_tensors),               \
+                        NULL};                                                           \
         run_case(&kind, args, weight);                                                   \
     }
 HR_OP_LIST(DEFINE_CASE)
+
+void hr_case_run_shards(const hr_linear_args *args, const hr_tensor *weight,
+                        const hr_shards *shards)
+{
+    op_kind kind = {.name = "linear",
+                    .run = run_linear,
+                    .reference = hr_reference_linear,
+                    .args_bytes = sizeof *args,
+                    .n_tensors = 3,
+                    .result = RESULT(linear, 3),
+                    .shards = shards};
+
+    run_case(&kind, args, weight);
+}

@@ -33,6 +33,10 @@ HR_OP_LIST(HR_CASE_RUN)
 
 /* hr_case_run(norm, {.x = x, ...}); with the host weight of linear and conv:
  * hr_case_run_weight. */
+/* The same for linear with a weight that is packed as these shards. */
+void hr_case_run_shards(const hr_linear_args *args, const hr_tensor *weight,
+                        const hr_shards *shards);
+
 #define hr_case_run(name, ...) hr_case_run_##name(&(hr_##name##_args)__VA_ARGS__, NULL)
 #define hr_case_run_weight(name, weight, ...)                                            \
     hr_case_run_##name(&(hr_##name##_args)__VA_ARGS__, weight)

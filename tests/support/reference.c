@@ -123,6 +123,9 @@ static double row_factor(const hr_norm_args *a, int64_t first, int64_t width,
     *mean = sum / (double)width;
     for (int64_t i = 0; i < width; i++)
         squares += (at(&a->x, first + i) - *mean) * (at(&a->x, first + i) - *mean);
+    if (!hr_tensor_is_absent(&a->squares))
+        return 1 / sqrt(at(&a->squares, first / width) / (double)a->squares_width +
+                        (double)a->eps);
     if (a->kind == HR_NORM_L2)
         return sqrt((double)width) / fmax(sqrt(squares), (double)a->eps);
     return 1 / sqrt(squares / (double)width + (double)a->eps);
@@ -145,6 +148,19 @@ void hr_reference_norm(const void *args, const hr_tensor *weight, double *out)
             y = y * (w + (a->weight_plus_one ? 1 : 0)) + at(&a->bias, i);
             out[row * width + i] = activated(y, a->activation);
         }
+    }
+}
+
+void hr_reference_row_squares(const void *args, const hr_tensor *weight, double *out)
+{
+    const hr_row_squares_args *a = args;
+    int64_t width = a->x.dim[1];
+
+    (void)weight;
+    for (int64_t row = 0; row < a->x.dim[0]; row++) {
+        out[row] = 0;
+        for (int64_t i = row * width; i < (row + 1) * width; i++)
+            out[row] += at(&a->x, i) * at(&a->x, i);
     }
 }
 

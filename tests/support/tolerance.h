@@ -21,6 +21,7 @@ static const hr_tolerance hr_tolerances[] = {
     {"conv", 1e-5, 1e-6, "as linear: up to 27 * 48 products"},
     {"attention", 2e-5, 2e-6, "scores of size 5 have errors of 1e-6, exp passes them on"},
     {"norm", 3e-6, 2e-6, "mean and variance over up to 2,048 values in fp32, one rsqrt"},
+    {"row_squares", 0, 1e-6, "squares of one sign, summed up 128 in fp32 at a time"},
     {"rope", 3e-7, 3e-7, "two products and a sum, each rounded to 2^-24"},
     {"gated_add", 2e-7, 2e-7, "one product and one sum"},
     {"activate", 2e-6, 2e-6,

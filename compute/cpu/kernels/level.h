@@ -25,7 +25,7 @@ HR_CPU_LOOP_LIST(HR_CPU_DECLARE)
 
 void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *store);
 void HR_LEVEL_NAME(hr_cpu_unfold)(const void *args, int64_t first, int64_t n, float *to);
-void HR_LEVEL_NAME(hr_cpu_widen)(const void *args, int64_t first, int64_t n, float *to);
+void HR_LEVEL_NAME(hr_cpu_widen)(const uint16_t *from, int64_t n, float *to);
 void HR_LEVEL_NAME(hr_cpu_attention_pack)(const hr_cpu_attention_head *head,
                                           int64_t block);
 void HR_LEVEL_NAME(hr_cpu_attention)(const hr_cpu_attention_head *head, int64_t first,

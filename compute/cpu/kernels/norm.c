@@ -40,15 +40,21 @@ static row_sums sums_of_row(const void *x, hr_dtype dtype, int64_t n, float cent
     return out;
 }
 
-/* norm(x) = (x - mean) * factor. */
-static void statistics(const hr_norm_args *args, const void *row, float *mean,
-                       float *factor)
+/* norm(x) = (x - mean) * factor, for row i. */
+static void statistics(const hr_norm_args *args, int64_t i, float *mean, float *factor)
 {
     int64_t n = hr_tensor_width(&args->x);
+    const void *row = element(&args->x, i * n);
     row_sums sums;
     double root;
 
     *mean = 0;
+    if (args->squares.n_dims > 0) {
+        sums.squares = (double)((const float *)args->squares.data)[i];
+        *factor = (float)(1 / sqrt(sums.squares / (double)args->squares_width +
+                                   (double)args->eps));
+        return;
+    }
     if (args->kind == HR_NORM_LAYER) {
         *mean = (float)(sums_of_row(row, args->x.dtype, n, 0).sum / (double)n);
         sums = sums_of_row(row, args->x.dtype, n, *mean);
@@ -65,24 +71,21 @@ static void statistics(const hr_norm_args *args, const void *row, float *mean,
         (float)(sqrt((double)n) / (root > (double)args->eps ? root : (double)args->eps));
 }
 
-typedef struct row_ends {
-    const void *x;
-    void *out;
-} row_ends;
-
 /* Inlined with constant types. */
 static inline __attribute__((always_inline)) void
-norm_row(const hr_norm_args *args, row_ends row, hr_dtype from, hr_dtype to)
+norm_row(const hr_norm_args *args, int64_t row, hr_dtype from, hr_dtype to)
 {
     int64_t n = hr_tensor_width(&args->x);
+    const void *x = element(&args->x, row * n);
+    void *out = element(&args->out, row * n);
     const float *weight = args->weight.n_dims > 0 ? args->weight.data : NULL;
     const float *bias = args->bias.n_dims > 0 ? args->bias.data : NULL;
     bool silu = args->activation == HR_ACT_SILU;
     float mean, factor, one = args->weight_plus_one ? 1.0F : 0.0F;
 
-    statistics(args, row.x, &mean, &factor);
+    statistics(args, row, &mean, &factor);
     for (int64_t i = 0; i < n; i += VEC) {
-        vec y = (vec_get(row.x, from, i, n) - mean) * factor;
+        vec y = (vec_get(x, from, i, n) - mean) * factor;
 
         if (weight != NULL)
             y *= vec_get(weight, HR_F32, i, n) + one;
@@ -90,18 +93,15 @@ norm_row(const hr_norm_args *args, row_ends row, hr_dtype from, hr_dtype to)
             y += vec_get(bias, HR_F32, i, n);
         if (silu)
             y = vec_silu(y);
-        vec_put(row.out, to, i, n, y);
+        vec_put(out, to, i, n, y);
     }
 }
 
 void HR_LEVEL_NAME(hr_cpu_norm)(const void *op, int64_t first, int64_t last)
 {
     const hr_norm_args *args = op;
-    int64_t n = hr_tensor_width(&args->x);
 
-    for (int64_t i = first; i < last; i++) {
-        row_ends row = {element(&args->x, i * n), element(&args->out, i * n)};
-
+    for (int64_t row = first; row < last; row++) {
         if (args->x.dtype == HR_F32 && args->out.dtype == HR_F32)
             norm_row(args, row, HR_F32, HR_F32);
         else if (args->x.dtype == HR_F32)
@@ -109,6 +109,27 @@ void HR_LEVEL_NAME(hr_cpu_norm)(const void *op, int64_t first, int64_t last)
         else
             norm_row(args, row, HR_BF16, args->out.dtype);
     }
+}
+
+/* The tree over `n` parts of `width` elements that begin at element `first`. */
+static float squares_of_parts(const hr_tensor *x, int64_t first, int64_t width, int n)
+{
+    float left;
+
+    if (n == 1)
+        return (float)sums_of_row(element(x, first), x->dtype, width, 0).squares;
+    left = squares_of_parts(x, first, width, n / 2);
+    return left + squares_of_parts(x, first + n / 2 * width, width, n / 2);
+}
+
+void HR_LEVEL_NAME(hr_cpu_row_squares)(const void *op, int64_t first, int64_t last)
+{
+    const hr_row_squares_args *args = op;
+    int64_t width = args->x.dim[1], n = args->n_shards;
+    float *out = args->out.data;
+
+    for (int64_t row = first; row < last; row++)
+        out[row] = squares_of_parts(&args->x, row * width, width / n, args->n_shards);
 }
 
 /* Even places get x cos - y sin, odd ones y cos + x sin: the element times cos, plus its

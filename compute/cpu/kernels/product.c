@@ -40,14 +40,10 @@ void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *piece)
         store(piece, HR_ACT_NONE);
 }
 
-void HR_LEVEL_NAME(hr_cpu_widen)(const void *op, int64_t first, int64_t n, float *to)
+void HR_LEVEL_NAME(hr_cpu_widen)(const uint16_t *from, int64_t n, float *to)
 {
-    const hr_linear_args *args = op;
-    int64_t width = args->x.dim[1];
-    const void *from = element(&args->x, first * width);
-
-    for (int64_t i = 0; i < n * width; i += VEC)
-        vec_put(to, HR_F32, i, n * width, vec_get(from, HR_BF16, i, n * width));
+    for (int64_t i = 0; i < n; i += VEC)
+        vec_put(to, HR_F32, i, n, vec_get(from, HR_BF16, i, n));
 }
 
 /* Neighbours in a row of x lie side by side, so one row of the kernel is one copy. */
