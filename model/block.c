@@ -1,5 +1,7 @@
 #include "model/block.h"
 
+#include "comm/tensor_sum.h"
+
 #include <math.h>
 #include <stdio.h>
 
@@ -12,9 +14,9 @@ typedef struct block_run {
     hr_stream *stream;
     hr_arena *arena;
     const hr_block_input *in;
-    int64_t width;
-    hr_tensor modulation; /* F32 [6, width] */
-    hr_tensor q, k, v;    /* of self-attention: matrix type [L, heads, head_dim] */
+    int64_t width, own_width; /* of all heads, and of this rank's */
+    hr_tensor modulation;     /* F32 [6, width] */
+    hr_tensor q, k, v; /* of self-attention: matrix type [L, own heads, head_dim] */
 } block_run;
 
 static hr_status show(const block_run *r, const char *what, const hr_tensor *t)
@@ -27,26 +29,49 @@ static hr_status show(const block_run *r, const char *what, const hr_tensor *t)
     return hr_trace_tensor(r->in->trace, r->stream, name, t);
 }
 
-/* [n, width] seen as [n, heads, head_dim]. */
-static hr_tensor by_heads(const hr_transformer_config *config, const hr_tensor *t)
+int64_t hr_block_n_heads(const hr_block *block)
 {
-    return hr_tensor_reshape(t, HR_DIMS(t->dim[0], config->n_heads, config->head_dim));
+    return block->config->n_heads / block->shards->total * block->shards->n;
 }
 
-/* [n, heads, head_dim] seen as [n, width]. */
+/* [n, own width] seen as [n, own heads, head_dim]. */
+static hr_tensor by_heads(const hr_block *block, const hr_tensor *t)
+{
+    return hr_tensor_reshape(
+        t, HR_DIMS(t->dim[0], hr_block_n_heads(block), block->config->head_dim));
+}
+
+/* [n, own heads, head_dim] seen as [n, own width]. */
 static hr_tensor by_rows(const hr_tensor *t)
 {
     return hr_tensor_reshape(t, HR_DIMS(t->dim[0], t->dim[1] * t->dim[2]));
 }
 
+/* x: [n, own width]; the sums of squares of its rows over this rank's shards, F32 [n]. */
+static hr_status own_squares(const block_run *r, const hr_tensor *x, const hr_tensor *out)
+{
+    return hr_op_row_squares(
+        r->stream,
+        &(hr_row_squares_args){.x = *x, .out = *out, .n_shards = r->block->shards->n});
+}
+
+/* The sum over all shards, from the sum over this rank's. */
+static hr_status sum_over_ranks(const block_run *r, const hr_tensor *x)
+{
+    return hr_tensor_sum(r->block->shards->group, r->stream, r->arena, x);
+}
+
+/* RMS norm of rows whose sums of squares over all shards are known. */
 static hr_status rms_norm(const block_run *r, const hr_tensor *x, const hr_tensor *weight,
-                          const hr_tensor *out)
+                          const hr_tensor *squares, const hr_tensor *out)
 {
     return hr_op_norm(r->stream, &(hr_norm_args){.x = *x,
                                                  .weight = *weight,
+                                                 .squares = *squares,
                                                  .out = *out,
                                                  .kind = HR_NORM_RMS,
-                                                 .eps = r->block->config->eps});
+                                                 .eps = r->block->config->eps,
+                                                 .squares_width = r->width});
 }
 
 /* LayerNorm(x) (1 + scale) + shift with the rows `scale` and `shift` of the modulation.
@@ -79,46 +104,70 @@ static hr_status show_norm1(const block_run *r, const hr_tensor *x)
     return show(r, "norm1", &t);
 }
 
-/* One of q and k: product in fp32, norm over the whole width, rotation, then matrix type.
- */
-static hr_status project_rotated(const block_run *r, const hr_linear *linear,
-                                 const hr_tensor *norm, const hr_tensor *u, int64_t first,
-                                 const hr_tensor *out)
-{
-    int64_t n = u->dim[0];
-    hr_tensor t, heads;
+/* One of queries and keys of some rows. */
+typedef struct rotated {
+    const hr_linear *linear;
+    const hr_tensor *norm;
+    hr_tensor out;     /* matrix type [n, own heads, head_dim] */
+    hr_tensor t;       /* F32 [n, own width] */
+    hr_tensor squares; /* F32 [n] */
+} rotated;
 
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(n, r->width), &t));
-    HR_TRY(hr_linear_run(linear, r->stream, u, &t, HR_ACT_NONE));
-    HR_TRY(rms_norm(r, &t, norm, &t));
-    heads = by_heads(r->block->config, &t);
+static hr_status project(const block_run *r, const hr_tensor *u, rotated *p)
+{
+    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(u->dim[0], r->own_width), &p->t));
+    HR_TRY(hr_linear_run(p->linear, r->stream, u, &p->t, HR_ACT_NONE));
+    return own_squares(r, &p->t, &p->squares);
+}
+
+/* Norm over the whole width and rotation, then the type of matrices. */
+static hr_status rotate(const block_run *r, const rotated *p, int64_t first)
+{
+    const hr_rope *rope = r->in->rope;
+    int64_t n = p->t.dim[0];
+
+    HR_TRY(rms_norm(r, &p->t, p->norm, &p->squares, &p->t));
     return hr_op_rope(r->stream,
-                      &(hr_rope_args){.x = heads,
-                                      .cos = hr_tensor_slice(&r->in->rope->cos, first, n),
-                                      .sin = hr_tensor_slice(&r->in->rope->sin, first, n),
-                                      .out = *out});
+                      &(hr_rope_args){.x = by_heads(r->block, &p->t),
+                                      .cos = hr_tensor_slice(&rope->cos, first, n),
+                                      .sin = hr_tensor_slice(&rope->sin, first, n),
+                                      .out = p->out});
+}
+
+/* Queries and keys of rows [first, first + n); their sums of squares go to the other
+ * ranks together. */
+static hr_status project_rotated(const block_run *r, const hr_tensor *u, int64_t first)
+{
+    const hr_attention_weights *w = &r->block->self;
+    int64_t n = u->dim[0];
+    rotated both[2] = {{&w->q, &w->norm_q, .out = hr_tensor_slice(&r->q, first, n)},
+                       {&w->k, &w->norm_k, .out = hr_tensor_slice(&r->k, first, n)}};
+    hr_tensor squares;
+
+    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(2, n), &squares));
+    for (int i = 0; i < 2; i++) {
+        both[i].squares = hr_tensor_at(&squares, i);
+        HR_TRY(project(r, u, &both[i]));
+    }
+    HR_TRY(sum_over_ranks(r, &squares));
+    for (int i = 0; i < 2; i++)
+        HR_TRY(rotate(r, &both[i], first));
+    return HR_OK;
 }
 
 /* Queries, keys and values of rows [first, first + n). */
 static hr_status project_self(const block_run *r, int64_t first, int64_t n)
 {
-    const hr_attention_weights *w = &r->block->self;
     hr_tensor x = hr_tensor_slice(&r->in->x, first, n), u, out;
-    hr_arena_mark mark;
 
     HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->width), &u));
     HR_TRY(show_norm1(r, &x));
     HR_TRY(modulated_norm(r, &x, SCALE_1, SHIFT_1, &u));
     HR_TRY(show(r, "attn1_in", &u));
-    mark = hr_arena_get_mark(r->arena);
-    out = hr_tensor_slice(&r->q, first, n);
-    HR_TRY(project_rotated(r, &w->q, &w->norm_q, &u, first, &out));
-    hr_arena_rewind(r->arena, mark);
-    out = hr_tensor_slice(&r->k, first, n);
-    HR_TRY(project_rotated(r, &w->k, &w->norm_k, &u, first, &out));
+    HR_TRY(project_rotated(r, &u, first));
     out = hr_tensor_slice(&r->v, first, n);
     out = by_rows(&out);
-    return hr_linear_run(&w->v, r->stream, &u, &out, HR_ACT_NONE);
+    return hr_linear_run(&r->block->self.v, r->stream, &u, &out, HR_ACT_NONE);
 }
 
 static float attention_scale(const hr_transformer_config *config)
@@ -126,15 +175,16 @@ static float attention_scale(const hr_transformer_config *config)
     return (float)(1.0 / sqrt((double)config->head_dim));
 }
 
-/* x += gate * (attention result to_out) for the rows of x. */
-static hr_status add_attention(const block_run *r, const hr_linear *to_out,
-                               const hr_tensor *attended, const hr_tensor *gate,
-                               const char *name, const hr_tensor *x)
+/* x += gate * (the sum over all shards of `own` times `linear`), for the rows of x. */
+static hr_status add_product(const block_run *r, const hr_linear *linear,
+                             const hr_tensor *own, const hr_tensor *gate,
+                             const char *name, const hr_tensor *x)
 {
-    hr_tensor rows = by_rows(attended), y;
+    hr_tensor y;
 
     HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(x->dim[0], r->width), &y));
-    HR_TRY(hr_linear_run(to_out, r->stream, &rows, &y, HR_ACT_NONE));
+    HR_TRY(hr_linear_run(linear, r->stream, own, &y, HR_ACT_NONE));
+    HR_TRY(sum_over_ranks(r, &y));
     HR_TRY(show(r, name, &y));
     return hr_op_gated_add(r->stream,
                            &(hr_gated_add_args){.x = *x, .y = y, .gate = *gate});
@@ -144,17 +194,19 @@ static hr_status attend_self(const block_run *r, int64_t first, int64_t n)
 {
     const hr_transformer_config *config = r->block->config;
     hr_tensor x = hr_tensor_slice(&r->in->x, first, n);
-    hr_tensor gate = hr_tensor_at(&r->modulation, GATE_1), attended;
+    hr_tensor gate = hr_tensor_at(&r->modulation, GATE_1), attended, rows;
 
     HR_TRY(hr_arena_tensor(r->arena, r->block->matrix,
-                           HR_DIMS(n, config->n_heads, config->head_dim), &attended));
+                           HR_DIMS(n, hr_block_n_heads(r->block), config->head_dim),
+                           &attended));
     HR_TRY(hr_op_attention(r->stream,
                            &(hr_attention_args){.q = hr_tensor_slice(&r->q, first, n),
                                                 .k = r->k,
                                                 .v = r->v,
                                                 .out = attended,
                                                 .scale = attention_scale(config)}));
-    return add_attention(r, &r->block->self.out, &attended, &gate, "attn1", &x);
+    rows = by_rows(&attended);
+    return add_product(r, &r->block->self.out, &rows, &gate, "attn1", &x);
 }
 
 /* The input of cross-attention: normalised where the model has that norm. */
@@ -170,45 +222,57 @@ static hr_status norm2(const block_run *r, const hr_tensor *x, const hr_tensor *
                                                  .eps = r->block->config->eps});
 }
 
-static hr_status attend_text(const block_run *r, int64_t first, int64_t n)
+/* Normalised queries of rows x for the text into q, matrix type [n, own width]. */
+static hr_status project_cross(const block_run *r, const hr_tensor *x, const hr_tensor *q)
 {
-    const hr_transformer_config *config = r->block->config;
     const hr_attention_weights *w = &r->block->cross;
-    hr_tensor x = hr_tensor_slice(&r->in->x, first, n);
-    hr_tensor no_gate = {0}, u, t, q, attended;
+    hr_arena_mark mark = hr_arena_get_mark(r->arena);
+    int64_t n = x->dim[0];
+    hr_tensor u, t, squares;
 
     HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->width), &u));
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(n, r->width), &t));
-    HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->width), &q));
-    HR_TRY(norm2(r, &x, &u));
+    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(n, r->own_width), &t));
+    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(n), &squares));
+    HR_TRY(norm2(r, x, &u));
     HR_TRY(hr_linear_run(&w->q, r->stream, &u, &t, HR_ACT_NONE));
-    HR_TRY(rms_norm(r, &t, &w->norm_q, &q));
-    attended = by_heads(config, &u); /* u has been read */
-    HR_TRY(hr_op_attention(r->stream,
-                           &(hr_attention_args){.q = by_heads(config, &q),
-                                                .k = r->in->text_k,
-                                                .v = r->in->text_v,
-                                                .key_bias = r->in->key_bias,
-                                                .out = attended,
-                                                .scale = attention_scale(config)}));
-    return add_attention(r, &w->out, &attended, &no_gate, "attn2", &x);
+    HR_TRY(own_squares(r, &t, &squares));
+    HR_TRY(sum_over_ranks(r, &squares));
+    HR_TRY(rms_norm(r, &t, &w->norm_q, &squares, q));
+    hr_arena_rewind(r->arena, mark);
+    return HR_OK;
+}
+
+static hr_status attend_text(const block_run *r, int64_t first, int64_t n)
+{
+    const hr_attention_weights *w = &r->block->cross;
+    hr_tensor x = hr_tensor_slice(&r->in->x, first, n), no_gate = {0}, q, attended;
+
+    HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->own_width), &q));
+    HR_TRY(
+        hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->own_width), &attended));
+    HR_TRY(project_cross(r, &x, &q));
+    HR_TRY(hr_op_attention(
+        r->stream, &(hr_attention_args){.q = by_heads(r->block, &q),
+                                        .k = r->in->text_k,
+                                        .v = r->in->text_v,
+                                        .key_bias = r->in->key_bias,
+                                        .out = by_heads(r->block, &attended),
+                                        .scale = attention_scale(r->block->config)}));
+    return add_product(r, &w->out, &attended, &no_gate, "attn2", &x);
 }
 
 static hr_status feed_forward(const block_run *r, int64_t first, int64_t n)
 {
-    hr_tensor x = hr_tensor_slice(&r->in->x, first, n), u, hidden, y;
+    const hr_shard_range *shards = r->block->shards;
+    int64_t own_ffn = r->block->config->ffn_dim / shards->total * shards->n;
+    hr_tensor x = hr_tensor_slice(&r->in->x, first, n), u, hidden;
+    hr_tensor gate = hr_tensor_at(&r->modulation, GATE_2);
 
     HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, r->width), &u));
-    HR_TRY(hr_arena_tensor(r->arena, r->block->matrix,
-                           HR_DIMS(n, r->block->config->ffn_dim), &hidden));
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(n, r->width), &y));
+    HR_TRY(hr_arena_tensor(r->arena, r->block->matrix, HR_DIMS(n, own_ffn), &hidden));
     HR_TRY(modulated_norm(r, &x, SCALE_2, SHIFT_2, &u));
     HR_TRY(hr_linear_run(&r->block->ffn_up, r->stream, &u, &hidden, HR_ACT_GELU_TANH));
-    HR_TRY(hr_linear_run(&r->block->ffn_down, r->stream, &hidden, &y, HR_ACT_NONE));
-    HR_TRY(show(r, "ffn", &y));
-    return hr_op_gated_add(
-        r->stream, &(hr_gated_add_args){
-                       .x = x, .y = y, .gate = hr_tensor_at(&r->modulation, GATE_2)});
+    return add_product(r, &r->block->ffn_down, &hidden, &gate, "ffn", &x);
 }
 
 /* Calls `part` for all rows, HR_BLOCK_ROWS at a time. */
@@ -246,7 +310,8 @@ static hr_status make_qkv(block_run *r)
 
     for (size_t i = 0; i < 3; i++)
         HR_TRY(hr_arena_tensor(r->arena, r->block->matrix,
-                               HR_DIMS(n_rows, c->n_heads, c->head_dim), all[i]));
+                               HR_DIMS(n_rows, hr_block_n_heads(r->block), c->head_dim),
+                               all[i]));
     return HR_OK;
 }
 
@@ -257,7 +322,8 @@ hr_status hr_block_run(const hr_block *block, hr_stream *stream, hr_arena *arena
                    .stream = stream,
                    .arena = arena,
                    .in = input,
-                   .width = hr_transformer_width(block->config)};
+                   .width = hr_transformer_width(block->config),
+                   .own_width = hr_block_n_heads(block) * block->config->head_dim};
     hr_arena_mark start = hr_arena_get_mark(arena), before_qkv;
 
     HR_TRY(make_modulation(&r));
@@ -280,16 +346,19 @@ hr_status hr_block_text_keys(const hr_block *block, hr_stream *stream, hr_arena 
                              const hr_tensor *v)
 {
     const hr_attention_weights *w = &block->cross;
+    const block_run r = {.block = block,
+                         .stream = stream,
+                         .arena = arena,
+                         .width = hr_transformer_width(block->config)};
     hr_arena_mark mark = hr_arena_get_mark(arena);
-    hr_tensor k_rows = by_rows(k), v_rows = by_rows(v), t;
+    hr_tensor k_rows = by_rows(k), v_rows = by_rows(v), t, squares;
 
     HR_TRY(hr_arena_tensor(arena, HR_F32, 2, k_rows.dim, &t));
+    HR_TRY(hr_arena_tensor(arena, HR_F32, HR_DIMS(k_rows.dim[0]), &squares));
     HR_TRY(hr_linear_run(&w->k, stream, text, &t, HR_ACT_NONE));
-    HR_TRY(hr_op_norm(stream, &(hr_norm_args){.x = t,
-                                              .weight = w->norm_k,
-                                              .out = k_rows,
-                                              .kind = HR_NORM_RMS,
-                                              .eps = block->config->eps}));
+    HR_TRY(own_squares(&r, &t, &squares));
+    HR_TRY(sum_over_ranks(&r, &squares));
+    HR_TRY(rms_norm(&r, &t, &w->norm_k, &squares, &k_rows));
     HR_TRY(hr_linear_run(&w->v, stream, text, &v_rows, HR_ACT_NONE));
     hr_arena_rewind(arena, mark);
     return HR_OK;

@@ -73,48 +73,66 @@ hr_status hr_block_expect(const hr_transformer_config *config, int64_t index,
 }
 
 /* What loading one block needs everywhere. */
-typedef struct loader {
-    const hr_weights *weights;
-    hr_stream *stream;
+typedef struct block_loader {
+    const hr_loader *loader;
     int64_t index;
     hr_dtype matrix;
-} loader;
+    hr_weights_shards by_out, by_in; /* this rank's */
+} block_loader;
 
-static hr_status load_attention(const loader *l, const char *attention,
+/* The slice of a norm's weight belongs to the channels of `to_q`. */
+static hr_status load_norm(const block_loader *l, const char *name, hr_tensor *out)
+{
+    hr_weights_slice slice;
+
+    HR_TRY(hr_weights_slice_of(l->loader->weights, name, &l->by_out, &slice));
+    return hr_vector_load(out, l->loader, name, &slice);
+}
+
+static hr_status load_attention(const block_loader *l, const char *attention,
                                 hr_attention_weights *out)
 {
     char name[HR_TENSOR_NAME_MAX];
 
     for (size_t i = 0; i < N_LINEARS; i++) {
+        hr_linear *linear = linear_at(out, i);
+
         attention_name(l->index, attention, attention_linears[i].name, name);
-        HR_TRY(hr_linear_load(linear_at(out, i), l->weights, l->stream, name, l->matrix));
+        HR_TRY(hr_linear_load_shards(linear, l->loader, name, l->matrix,
+                                     linear == &out->out ? &l->by_in : &l->by_out));
     }
-    attention_name(l->index, attention, "norm_q.weight", name);
-    HR_TRY(hr_weights_load(l->weights, l->stream, name, HR_F32, &out->norm_q));
-    attention_name(l->index, attention, "norm_k.weight", name);
-    return hr_weights_load(l->weights, l->stream, name, HR_F32, &out->norm_k);
+    HR_TRY(load_norm(l, attention_name(l->index, attention, "norm_q.weight", name),
+                     &out->norm_q));
+    return load_norm(l, attention_name(l->index, attention, "norm_k.weight", name),
+                     &out->norm_k);
 }
 
-static hr_status load_vector(const loader *l, const char *part, hr_tensor *out)
+static hr_status load_vector(const block_loader *l, const char *part, hr_tensor *out)
 {
     char name[HR_TENSOR_NAME_MAX];
 
-    return hr_weights_load(l->weights, l->stream, block_name(l->index, part, name),
-                           HR_F32, out);
+    return hr_vector_load(out, l->loader, block_name(l->index, part, name), NULL);
 }
 
-static hr_status load_linear(const loader *l, const char *part, hr_linear *out)
+static hr_status load_linear(const block_loader *l, const char *part,
+                             const hr_weights_shards *shards, hr_linear *out)
 {
     char name[HR_TENSOR_NAME_MAX];
 
-    return hr_linear_load(out, l->weights, l->stream, block_name(l->index, part, name),
-                          l->matrix);
+    return hr_linear_load_shards(out, l->loader, block_name(l->index, part, name),
+                                 l->matrix, shards);
 }
 
-hr_status hr_block_load(hr_block *block, int64_t index, const hr_weights *weights,
-                        hr_stream *stream)
+hr_status hr_block_load(hr_block *block, int64_t index, const hr_loader *loader)
 {
-    const loader l = {weights, stream, index, block->matrix};
+    const hr_shard_range *own = block->shards;
+    const block_loader l = {
+        .loader = loader,
+        .index = index,
+        .matrix = block->matrix,
+        .by_out = {HR_SHARDS_BY_OUT, own->first, own->n, own->total},
+        .by_in = {HR_SHARDS_BY_IN, own->first, own->n, own->total},
+    };
 
     HR_TRY(load_vector(&l, "scale_shift_table", &block->table));
     HR_TRY(load_attention(&l, "attn1", &block->self));
@@ -123,8 +141,8 @@ hr_status hr_block_load(hr_block *block, int64_t index, const hr_weights *weight
         HR_TRY(load_vector(&l, "norm2.weight", &block->norm2_weight));
         HR_TRY(load_vector(&l, "norm2.bias", &block->norm2_bias));
     }
-    HR_TRY(load_linear(&l, "ffn.net.0.proj", &block->ffn_up));
-    return load_linear(&l, "ffn.net.2", &block->ffn_down);
+    HR_TRY(load_linear(&l, "ffn.net.0.proj", &l.by_out, &block->ffn_up));
+    return load_linear(&l, "ffn.net.2", &l.by_in, &block->ffn_down);
 }
 
 static void free_attention(hr_attention_weights *a)

@@ -21,22 +21,22 @@ void hr_text_context_destroy(hr_text_context *context)
 static hr_status make_room(hr_text_context *context, const hr_transformer *transformer,
                            hr_stream *stream, int64_t n_rows)
 {
-    const hr_transformer_config *c = &transformer->config;
+    int64_t n_layers = transformer->part.n_layers;
+    int64_t n_heads = hr_block_n_heads(&transformer->blocks[0]);
+    int64_t head_dim = transformer->config.head_dim;
     hr_device *device = hr_stream_device(stream);
     void *memory;
 
-    context->n_layers = c->n_layers;
-    HR_TRY(hr_alloc_or_fail(2 * (size_t)c->n_layers * sizeof(hr_tensor),
+    context->n_layers = n_layers;
+    HR_TRY(hr_alloc_or_fail(2 * (size_t)n_layers * sizeof(hr_tensor),
                             "the table of text keys", &memory));
     context->k = memory;
-    context->v = context->k + c->n_layers;
-    for (int64_t i = 0; i < c->n_layers; i++) {
+    context->v = context->k + n_layers;
+    for (int64_t i = 0; i < n_layers; i++) {
         HR_TRY(hr_tensor_create(device, transformer->matrix,
-                                HR_DIMS(n_rows, c->n_heads, c->head_dim),
-                                &context->k[i]));
+                                HR_DIMS(n_rows, n_heads, head_dim), &context->k[i]));
         HR_TRY(hr_tensor_create(device, transformer->matrix,
-                                HR_DIMS(n_rows, c->n_heads, c->head_dim),
-                                &context->v[i]));
+                                HR_DIMS(n_rows, n_heads, head_dim), &context->v[i]));
     }
     return HR_OK;
 }

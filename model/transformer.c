@@ -4,13 +4,6 @@
 #include "base/memory.h"
 #include "model/transformer_parts.h"
 
-#include <math.h>
-
-static int64_t patch_volume(const hr_transformer_config *c)
-{
-    return c->patch[0] * c->patch[1] * c->patch[2];
-}
-
 hr_status hr_transformer_expect(const hr_transformer_config *c, hr_weights *weights)
 {
     int64_t width = hr_transformer_width(c);
@@ -29,68 +22,114 @@ hr_status hr_transformer_expect(const hr_transformer_config *c, hr_weights *weig
                             c->text_dim));
     HR_TRY(hr_linear_expect(weights, "condition_embedder.text_embedder.linear_2", width,
                             width));
-    HR_TRY(
-        hr_linear_expect(weights, "proj_out", patch_volume(c) * c->out_channels, width));
+    HR_TRY(hr_linear_expect(weights, "proj_out", hr_patch_volume(c) * c->out_channels,
+                            width));
     for (int64_t i = 0; i < c->n_layers; i++)
         HR_TRY(hr_block_expect(c, i, weights));
     return HR_OK;
 }
 
-/* Everything but the blocks. */
-static hr_status load_outer(hr_transformer *t, const hr_weights *weights,
-                            hr_stream *stream)
+int hr_transformer_n_shards(const hr_transformer_config *c)
+{
+    int n = HR_TRANSFORMER_MAX_SHARDS;
+
+    while (c->n_heads % n != 0 || c->ffn_dim % n != 0)
+        n /= 2;
+    return n;
+}
+
+hr_transformer_part hr_transformer_whole(const hr_transformer_config *c)
+{
+    return (hr_transformer_part){
+        .n_layers = c->n_layers, .has_entry = true, .has_head = true, .tensor_size = 1};
+}
+
+/* Everything but the blocks; what only one end of the model needs is loaded there. */
+static hr_status load_outer(hr_transformer *t, const hr_loader *loader)
 {
     const struct {
         hr_linear *linear;
         const char *prefix;
         hr_dtype dtype;
+        bool needed;
     } all[] = {
-        {&t->patch_embedding, "patch_embedding", t->matrix},
-        {&t->time_1, "condition_embedder.time_embedder.linear_1", HR_F32},
-        {&t->time_2, "condition_embedder.time_embedder.linear_2", HR_F32},
-        {&t->time_proj, "condition_embedder.time_proj", t->matrix},
-        {&t->text_1, "condition_embedder.text_embedder.linear_1", t->matrix},
-        {&t->text_2, "condition_embedder.text_embedder.linear_2", t->matrix},
-        {&t->proj_out, "proj_out", t->matrix},
+        {&t->patch_embedding, "patch_embedding", t->matrix, t->part.has_entry},
+        {&t->time_1, "condition_embedder.time_embedder.linear_1", HR_F32, true},
+        {&t->time_2, "condition_embedder.time_embedder.linear_2", HR_F32, true},
+        {&t->time_proj, "condition_embedder.time_proj", t->matrix, true},
+        {&t->text_1, "condition_embedder.text_embedder.linear_1", t->matrix, true},
+        {&t->text_2, "condition_embedder.text_embedder.linear_2", t->matrix, true},
+        {&t->proj_out, "proj_out", t->matrix, t->part.has_head},
     };
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        HR_TRY(
-            hr_linear_load(all[i].linear, weights, stream, all[i].prefix, all[i].dtype));
-    return hr_weights_load(weights, stream, "scale_shift_table", HR_F32, &t->table);
+        if (all[i].needed)
+            HR_TRY(hr_linear_load(all[i].linear, loader, all[i].prefix, all[i].dtype));
+    return t->part.has_head ? hr_vector_load(&t->table, loader, "scale_shift_table", NULL)
+                            : HR_OK;
 }
 
-static hr_status load_blocks(hr_transformer *t, const hr_weights *weights,
-                             hr_stream *stream)
+static hr_status load_blocks(hr_transformer *t, const hr_loader *loader)
 {
     void *memory;
 
-    HR_TRY(hr_alloc_or_fail((size_t)t->config.n_layers * sizeof *t->blocks,
+    HR_TRY(hr_alloc_or_fail((size_t)t->part.n_layers * sizeof *t->blocks,
                             "the table of blocks", &memory));
     t->blocks = memory;
-    for (int64_t i = 0; i < t->config.n_layers; i++) {
+    for (int64_t i = 0; i < t->part.n_layers; i++) {
         t->blocks[i].config = &t->config;
+        t->blocks[i].shards = &t->shards;
         t->blocks[i].matrix = t->matrix;
-        HR_TRY(hr_block_load(&t->blocks[i], i, weights, stream));
+        HR_TRY(hr_block_load(&t->blocks[i], t->part.first_layer + i, loader));
     }
     return HR_OK;
 }
 
-hr_status hr_transformer_open(const hr_transformer_config *config,
-                              const hr_weights *weights, hr_stream *stream,
-                              hr_numerics numerics, hr_transformer **out)
+static hr_status check_part(const hr_transformer_config *c, const hr_transformer_part *p)
 {
+    int n_shards = hr_transformer_n_shards(c);
+
+    if (p->first_layer < 0 || p->n_layers < 1 ||
+        p->first_layer > c->n_layers - p->n_layers)
+        return hr_fail(HR_ERR_INTERNAL,
+                       "transformer: %lld layers from %lld on are not in 0..%lld",
+                       (long long)p->n_layers, (long long)p->first_layer,
+                       (long long)c->n_layers - 1);
+    if (p->tensor_size < 1 || n_shards % p->tensor_size != 0 || p->tensor_rank < 0 ||
+        p->tensor_rank >= p->tensor_size)
+        return hr_fail(HR_ERR_INTERNAL,
+                       "transformer: rank %d of %d cannot share %d virtual shards",
+                       p->tensor_rank, p->tensor_size, n_shards);
+    if (p->tensor_size > 1 &&
+        (p->tensor_group == NULL || hr_group_size(p->tensor_group) != p->tensor_size ||
+         hr_group_rank(p->tensor_group) != p->tensor_rank))
+        return hr_fail(HR_ERR_INTERNAL, "transformer: not the group of %d tensor ranks",
+                       p->tensor_size);
+    return HR_OK;
+}
+
+static hr_status load(const hr_transformer_config *config,
+                      const hr_transformer_part *part, const hr_loader *loader,
+                      hr_numerics numerics, hr_transformer **out)
+{
+    int n_shards = hr_transformer_n_shards(config);
     hr_transformer *t;
     void *memory;
     hr_status status;
 
+    HR_TRY(check_part(config, part));
     HR_TRY(hr_alloc_or_fail(sizeof *t, "the transformer", &memory));
     t = memory;
     t->config = *config;
+    t->part = *part;
+    t->shards.total = n_shards;
+    t->shards.n = n_shards / part->tensor_size;
+    t->shards.first = part->tensor_rank * t->shards.n;
+    t->shards.group = part->tensor_size > 1 ? part->tensor_group : NULL;
     t->matrix = hr_numerics_matrix_dtype(numerics);
-    status = load_outer(t, weights, stream);
+    status = load_outer(t, loader);
     if (status == HR_OK)
-        status = load_blocks(t, weights, stream);
+        status = load_blocks(t, loader);
     if (status != HR_OK) {
         hr_transformer_close(t);
         return status;
@@ -99,11 +138,33 @@ hr_status hr_transformer_open(const hr_transformer_config *config,
     return HR_OK;
 }
 
+hr_status hr_transformer_open(const hr_transformer_config *config,
+                              const hr_transformer_part *part, const hr_weights *weights,
+                              hr_stream *stream, hr_numerics numerics,
+                              hr_transformer **out)
+{
+    const hr_loader loader = {.weights = weights, .stream = stream};
+
+    return load(config, part, &loader, numerics, out);
+}
+
+hr_status hr_transformer_check_values(const hr_transformer_config *config,
+                                      const hr_transformer_part *part,
+                                      const hr_weights *weights)
+{
+    const hr_loader loader = {.weights = weights};
+    hr_transformer *empty;
+
+    HR_TRY(load(config, part, &loader, HR_NUMERICS_F32, &empty));
+    hr_transformer_close(empty);
+    return HR_OK;
+}
+
 void hr_transformer_close(hr_transformer *t)
 {
     if (t == NULL)
         return;
-    for (int64_t i = 0; t->blocks != NULL && i < t->config.n_layers; i++)
+    for (int64_t i = 0; t->blocks != NULL && i < t->part.n_layers; i++)
         hr_block_free(&t->blocks[i]);
     hr_free(t->blocks);
     hr_linear_free(&t->patch_embedding);
@@ -115,210 +176,4 @@ void hr_transformer_close(hr_transformer *t)
     hr_linear_free(&t->proj_out);
     hr_tensor_free(&t->table);
     hr_free(t);
-}
-
-/* [cos(t w_0), ..., sin(t w_0), ...] with w_i = exp(-ln(10000) i / half), each operation
- * rounded to fp32 as in the reference (get_timestep_embedding). */
-static void fill_sinusoid(double timestep, int64_t freq_dim, float *out)
-{
-    const int64_t half = freq_dim / 2;
-    const float minus_log = (float)-9.210340371976184, time = (float)timestep;
-
-    for (int64_t i = 0; i < half; i++) {
-        float exponent = minus_log * (float)i / (float)half;
-        float angle = time * (float)exp((double)exponent);
-
-        out[i] = (float)cos((double)angle);
-        out[half + i] = (float)sin((double)angle);
-    }
-}
-
-/* One forward pass on its way. */
-typedef struct forward_run {
-    const hr_transformer *t;
-    hr_stream *stream;
-    hr_arena *arena;
-    const hr_forward *forward;
-    int64_t width;
-    hr_tensor x;    /* F32 [L, width]: the residual stream */
-    hr_tensor temb; /* F32 [width] */
-    hr_tensor time; /* F32 [6, width] */
-} forward_run;
-
-static hr_status show(const forward_run *r, const char *name, const hr_tensor *t)
-{
-    return hr_trace_tensor(r->forward->trace, r->stream, name, t);
-}
-
-static hr_status embed_sinusoid(const forward_run *r, const hr_tensor *sinusoid,
-                                const hr_tensor *temb)
-{
-    hr_tensor hidden;
-
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(1, r->width), &hidden));
-    HR_TRY(hr_linear_run(&r->t->time_1, r->stream, sinusoid, &hidden, HR_ACT_SILU));
-    return hr_linear_run(&r->t->time_2, r->stream, &hidden, temb, HR_ACT_NONE);
-}
-
-static hr_status embed_time(forward_run *r)
-{
-    float host[HR_FREQ_DIM_MAX];
-    hr_tensor sinusoid, temb, activated, time;
-
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(1, r->width), &temb));
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(1, 6 * r->width), &time));
-    HR_TRY(
-        hr_arena_tensor(r->arena, HR_F32, HR_DIMS(1, r->t->config.freq_dim), &sinusoid));
-    HR_TRY(hr_arena_tensor(r->arena, r->t->matrix, HR_DIMS(1, r->width), &activated));
-    fill_sinusoid(r->forward->timestep, r->t->config.freq_dim, host);
-    HR_TRY(hr_copy_to_device(r->stream, &sinusoid, host));
-    HR_TRY(hr_stream_sync(r->stream)); /* `host` lives until here */
-    HR_TRY(show(r, "time_sinusoid", &sinusoid));
-    HR_TRY(embed_sinusoid(r, &sinusoid, &temb));
-    HR_TRY(show(r, "temb", &temb));
-    HR_TRY(hr_op_activate(
-        r->stream,
-        &(hr_activate_args){.x = temb, .out = activated, .activation = HR_ACT_SILU}));
-    HR_TRY(hr_linear_run(&r->t->time_proj, r->stream, &activated, &time, HR_ACT_NONE));
-    HR_TRY(show(r, "time_proj", &time));
-    r->temb = hr_tensor_reshape(&temb, HR_DIMS(r->width));
-    r->time = hr_tensor_reshape(&time, HR_DIMS(6, r->width));
-    return HR_OK;
-}
-
-static hr_status embed_patches(forward_run *r)
-{
-    const hr_transformer_config *c = &r->t->config;
-    const hr_tensor *rope = &r->forward->rope->cos;
-    hr_arena_mark mark;
-    hr_tensor patches;
-
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(rope->dim[0], r->width), &r->x));
-    mark = hr_arena_get_mark(r->arena);
-    HR_TRY(hr_arena_tensor(r->arena, r->t->matrix,
-                           HR_DIMS(rope->dim[0], c->in_channels * patch_volume(c)),
-                           &patches));
-    HR_TRY(hr_op_patchify(
-        r->stream,
-        &(hr_patchify_args){.x = r->forward->latents,
-                            .out = patches,
-                            .patch = {c->patch[0], c->patch[1], c->patch[2]}}));
-    HR_TRY(
-        hr_linear_run(&r->t->patch_embedding, r->stream, &patches, &r->x, HR_ACT_NONE));
-    hr_arena_rewind(r->arena, mark);
-    return show(r, "patch_embed", &r->x);
-}
-
-static hr_status run_blocks(const forward_run *r)
-{
-    const hr_text_context *text = r->forward->context;
-    hr_block_input input = {.x = r->x,
-                            .time = r->time,
-                            .rope = r->forward->rope,
-                            .key_bias = text->key_bias,
-                            .trace = r->forward->trace};
-
-    for (int64_t i = 0; i < r->t->config.n_layers; i++) {
-        input.index = i;
-        input.text_k = text->k[i];
-        input.text_v = text->v[i];
-        HR_TRY(hr_block_run(&r->t->blocks[i], r->stream, r->arena, &input));
-    }
-    return HR_OK;
-}
-
-/* Shift and scale of the head: its table plus the time embedding in both rows. */
-static hr_status make_head_modulation(const forward_run *r, hr_tensor *out)
-{
-    hr_tensor table = hr_tensor_reshape(&r->t->table, HR_DIMS(2, r->width));
-
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32, HR_DIMS(2, r->width), out));
-    for (int64_t i = 0; i < 2; i++)
-        HR_TRY(hr_op_lincomb(r->stream,
-                             &(hr_lincomb_args){.x = {hr_tensor_at(&table, i), r->temb},
-                                                .out = hr_tensor_at(out, i),
-                                                .c = {1.0F, 1.0F},
-                                                .n = 2}));
-    return HR_OK;
-}
-
-/* Rows of `z` from the same rows of the residual stream. */
-static hr_status project_out(const forward_run *r, const hr_tensor *modulation,
-                             int64_t first, const hr_tensor *z)
-{
-    hr_arena_mark mark = hr_arena_get_mark(r->arena);
-    hr_tensor u;
-
-    HR_TRY(hr_arena_tensor(r->arena, r->t->matrix, HR_DIMS(z->dim[0], r->width), &u));
-    HR_TRY(hr_op_norm(r->stream,
-                      &(hr_norm_args){.x = hr_tensor_slice(&r->x, first, z->dim[0]),
-                                      .weight = hr_tensor_at(modulation, 1),
-                                      .bias = hr_tensor_at(modulation, 0),
-                                      .out = u,
-                                      .kind = HR_NORM_LAYER,
-                                      .eps = r->t->config.eps,
-                                      .weight_plus_one = true}));
-    HR_TRY(show(r, "head_in", &u));
-    HR_TRY(hr_linear_run(&r->t->proj_out, r->stream, &u, z, HR_ACT_NONE));
-    hr_arena_rewind(r->arena, mark);
-    return HR_OK;
-}
-
-static hr_status run_head(const forward_run *r)
-{
-    const hr_transformer_config *c = &r->t->config;
-    int64_t n_rows = r->x.dim[0];
-    hr_tensor modulation, z;
-
-    HR_TRY(make_head_modulation(r, &modulation));
-    HR_TRY(hr_arena_tensor(r->arena, HR_F32,
-                           HR_DIMS(n_rows, patch_volume(c) * c->out_channels), &z));
-    for (int64_t first = 0; first < n_rows; first += HR_BLOCK_ROWS) {
-        int64_t left = n_rows - first, n = left < HR_BLOCK_ROWS ? left : HR_BLOCK_ROWS;
-        hr_tensor part = hr_tensor_slice(&z, first, n);
-
-        HR_TRY(project_out(r, &modulation, first, &part));
-    }
-    HR_TRY(hr_op_unpatchify(
-        r->stream,
-        &(hr_unpatchify_args){.x = z,
-                              .out = r->forward->out,
-                              .patch = {c->patch[0], c->patch[1], c->patch[2]}}));
-    return show(r, "model_out", &r->forward->out);
-}
-
-static hr_status run_all(forward_run *r)
-{
-    HR_TRY(embed_time(r));
-    HR_TRY(embed_patches(r));
-    HR_TRY(run_blocks(r));
-    return run_head(r);
-}
-
-/* The latents have the size that the rotation tables were made for. */
-static bool fits(const hr_transformer_config *c, const hr_forward *forward)
-{
-    const int64_t *grid = forward->rope->grid, *dim = forward->latents.dim;
-
-    return forward->latents.n_dims == 4 && dim[0] == grid[0] * c->patch[0] &&
-           dim[2] == grid[1] * c->patch[1] && dim[3] == grid[2] * c->patch[2] &&
-           dim[1] == c->in_channels;
-}
-
-hr_status hr_transformer_run(const hr_transformer *transformer, hr_stream *stream,
-                             hr_arena *arena, const hr_forward *forward)
-{
-    hr_arena_mark mark = hr_arena_get_mark(arena);
-    forward_run r = {.t = transformer,
-                     .stream = stream,
-                     .arena = arena,
-                     .forward = forward,
-                     .width = hr_transformer_width(&transformer->config)};
-    hr_status status;
-
-    if (!fits(&transformer->config, forward))
-        return hr_fail(HR_ERR_INTERNAL, "transformer: latents of another size than rope");
-    status = run_all(&r);
-    hr_arena_rewind(arena, mark);
-    return status;
 }

@@ -50,6 +50,15 @@ hr_weights_totals hr_weights_get_totals(const hr_weights *weights);
  * buffer. Caller frees with hr_tensor_free. */
 hr_status hr_weights_load(const hr_weights *weights, hr_stream *stream, const char *name,
                           hr_dtype dtype, hr_tensor *out);
+/* The same for a part only, and the rest of the tensor is not touched: entries [first,
+ * first + n) along dimension `axis`; NULL for all. */
+typedef struct hr_weights_slice {
+    int axis;
+    int64_t first, n;
+} hr_weights_slice;
+hr_status hr_weights_load_slice(const hr_weights *weights, hr_stream *stream,
+                                const char *name, hr_dtype dtype,
+                                const hr_weights_slice *slice, hr_tensor *out);
 /* The same into packed weights for linear ([out, in, ...] with all later dimensions taken
  * together) and conv ([out, in, (kt,) kh, kw]). */
 hr_status hr_weights_load_linear(const hr_weights *weights, hr_stream *stream,
@@ -57,9 +66,28 @@ hr_status hr_weights_load_linear(const hr_weights *weights, hr_stream *stream,
 hr_status hr_weights_load_conv(const hr_weights *weights, hr_stream *stream,
                                const char *name, hr_dtype dtype, hr_packed **out);
 
+/* Shards [first, first + n) of a matrix that is cut into `total` (hr_pack_linear_shards),
+ * packed; and the slice of a declared tensor that belongs to them, along its dimension 0
+ * by output, 1 by input. */
+typedef struct hr_weights_shards {
+    hr_shard_axis axis;
+    int first, n, total; /* total divides that dimension */
+} hr_weights_shards;
+hr_status hr_weights_load_shards(const hr_weights *weights, hr_stream *stream,
+                                 const char *name, hr_dtype dtype,
+                                 const hr_weights_shards *shards, hr_packed **out);
+hr_status hr_weights_slice_of(const hr_weights *weights, const char *name,
+                              const hr_weights_shards *shards, hr_weights_slice *out);
+
+/* Bytes of values that were read from the files so far, whatever they were read for. */
+uint64_t hr_weights_bytes_read(const hr_weights *weights);
+
 /* Reads all declared tensors and refuses NaN and infinities by name, for parts that are
  * loaded only after long work. */
 hr_status hr_weights_check_values(const hr_weights *weights);
+/* The same for one declared tensor, or a slice of it (NULL: all). */
+hr_status hr_weights_check_slice(const hr_weights *weights, const char *name,
+                                 const hr_weights_slice *slice);
 
 /* Copies a declared tensor to host memory as F32 (small tables). `out` holds its
  * elements. */

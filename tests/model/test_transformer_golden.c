@@ -33,6 +33,7 @@ static const char *const branch_name[2] = {"cond", "uncond"};
 static hr_transformer *open_transformer(const fixture *f, const char *part,
                                         hr_numerics numerics)
 {
+    const hr_transformer_part whole = hr_transformer_whole(&f->config.transformer);
     char folder[512];
     hr_weights *weights;
     hr_transformer *transformer;
@@ -41,7 +42,7 @@ static hr_transformer *open_transformer(const fixture *f, const char *part,
     hr_test_ok(hr_weights_open(folder, "diffusion_pytorch_model", &weights));
     hr_test_ok(hr_transformer_expect(&f->config.transformer, weights));
     hr_test_ok(hr_weights_check(weights));
-    hr_test_ok(hr_transformer_open(&f->config.transformer, weights, f->on.stream,
+    hr_test_ok(hr_transformer_open(&f->config.transformer, &whole, weights, f->on.stream,
                                    numerics, &transformer));
     hr_weights_close(weights);
     return transformer;
