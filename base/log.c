@@ -8,14 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_BYTES = 2001 };
-
 static struct {
     pthread_mutex_t lock;
     hr_log_level level;
     FILE *file;
     hr_log_sink_fn sink;
     int progress_shown;
+    int is_quiet;    /* a rank other than 0 */
+    char whose[100]; /* "rank 2 (host b): " of such a rank */
+    char last_error[HR_LOG_LINE_BYTES];
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = HR_LOG_WARN};
 
 void hr_log_set_level(hr_log_level level)
@@ -55,6 +56,31 @@ void hr_log_close(void)
     pthread_mutex_unlock(&the_log.lock);
 }
 
+void hr_log_set_rank(int rank, const char *host)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.is_quiet = rank != 0;
+    the_log.whose[0] = '\0';
+    if (rank != 0)
+        snprintf(the_log.whose, sizeof the_log.whose, "rank %d (host %s): ", rank, host);
+    pthread_mutex_unlock(&the_log.lock);
+}
+
+char *hr_log_last_error(char out[HR_LOG_LINE_BYTES])
+{
+    pthread_mutex_lock(&the_log.lock);
+    memcpy(out, the_log.last_error, HR_LOG_LINE_BYTES);
+    pthread_mutex_unlock(&the_log.lock);
+    return out;
+}
+
+void hr_log_forget_error(void)
+{
+    pthread_mutex_lock(&the_log.lock);
+    the_log.last_error[0] = '\0';
+    pthread_mutex_unlock(&the_log.lock);
+}
+
 int hr_log_is_terminal(void)
 {
     return isatty(STDERR_FILENO);
@@ -65,6 +91,24 @@ static void wipe_progress(void)
     if (the_log.progress_shown)
         fputs("\r\033[K", stderr);
     the_log.progress_shown = 0;
+}
+
+static void write_to_terminal(hr_log_level level, const char *line)
+{
+    wipe_progress();
+    fprintf(stderr, "haloreel: %s%s%s\n", level == HR_LOG_ERROR ? "error: " : "",
+            the_log.whose, line);
+}
+
+void hr_log_speak_up(void)
+{
+    pthread_mutex_lock(&the_log.lock);
+    if (the_log.is_quiet && the_log.last_error[0] != '\0')
+        write_to_terminal(HR_LOG_ERROR, the_log.last_error);
+    if (the_log.is_quiet)
+        the_log.last_error[0] = '\0';
+    the_log.is_quiet = 0;
+    pthread_mutex_unlock(&the_log.lock);
 }
 
 static void write_to_file(hr_log_level level, const char *line)
@@ -84,7 +128,7 @@ static void write_to_file(hr_log_level level, const char *line)
 
 static void log_line(hr_log_level level, const char *format, va_list args)
 {
-    char line[LINE_MAX_BYTES];
+    char line[HR_LOG_LINE_BYTES];
 
     vsnprintf(line, sizeof line, format, args);
     for (char *c = line; *c != '\0'; c++)
@@ -93,10 +137,11 @@ static void log_line(hr_log_level level, const char *format, va_list args)
     pthread_mutex_lock(&the_log.lock);
     if (the_log.sink != NULL && level <= HR_LOG_WARN) {
         the_log.sink(level, line);
-    } else if (level <= the_log.level) {
-        wipe_progress();
-        fprintf(stderr, "haloreel: %s%s\n", level == HR_LOG_ERROR ? "error: " : "", line);
+    } else if (level <= the_log.level && !the_log.is_quiet) {
+        write_to_terminal(level, line);
     }
+    if (level == HR_LOG_ERROR)
+        memcpy(the_log.last_error, line, sizeof line);
     if (the_log.file != NULL && level <= HR_LOG_INFO)
         write_to_file(level, line);
     pthread_mutex_unlock(&the_log.lock);
@@ -126,6 +171,8 @@ void hr_log_progress(const char *line)
     if (!hr_log_is_terminal())
         return;
     pthread_mutex_lock(&the_log.lock);
+    if (the_log.whose[0] != '\0')
+        line = NULL; /* that of rank 0 is the one */
     wipe_progress();
     if (line != NULL) {
         fputs(line, stderr);

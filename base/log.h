@@ -25,6 +25,18 @@ void hr_log_set_level(hr_log_level level);
 hr_status hr_log_open(const char *path);
 void hr_log_close(void);
 
+/* One rank of several: rank 0 alone talks to the user. The lines of another go to its
+ * file only, and its last error is kept for rank 0 to tell (hr_group_agree). */
+void hr_log_set_rank(int rank, const char *host);
+/* The last error of this rank (any rank), "" when there is none, into out; returns out.
+ */
+enum { HR_LOG_LINE_BYTES = 2001 };
+char *hr_log_last_error(char out[HR_LOG_LINE_BYTES]);
+void hr_log_forget_error(void);
+/* When nobody is there to tell it: writes the kept error of a rank other than 0 to
+ * standard error, as "rank 2 (host b): ...", and from now on its lines as well. */
+void hr_log_speak_up(void);
+
 /* Writes one line; no newline in `format`. */
 void hr_log(hr_log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

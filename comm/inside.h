@@ -7,7 +7,6 @@
 typedef struct hr_transport hr_transport; /* transport.h */
 typedef struct hr_control hr_control;     /* control.h */
 typedef struct hr_orphan hr_orphan;       /* wire.h */
-typedef struct hr_watch hr_watch;         /* watch.h */
 
 struct hr_world {
     int rank, size;
@@ -24,12 +23,10 @@ struct hr_world {
 
     hr_transport *transport; /* NULL: this process alone, or pretended */
     hr_control *control;     /* likewise */
-    hr_watch *watch;         /* likewise */
-    hr_orphan *orphans;
-    hr_status failure; /* of this epoch: this rank or another gave up */
-    bool *is_lost;     /* [size] */
+    hr_orphan *orphans;      /* sends that outlive a failure */
+    hr_status failure;       /* of this epoch: this rank or another gave up */
+    bool *is_lost;           /* [size] */
     int n_lost;
-    double next_watch_seconds, next_sign_seconds;
 };
 
 struct hr_group {

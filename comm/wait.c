@@ -1,12 +1,15 @@
 #include "comm/wait.h"
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "comm/control_inside.h"
 
 #include <sched.h>
 #include <time.h>
 
 static const double spin_seconds = 50e-6, yield_seconds = 300e-6;
 static const double least_nap_seconds = 50e-6, most_nap_seconds = 1e-3;
+enum { polls_apart = 16 }; /* of the control channel, while spinning */
 
 hr_wait hr_wait_begin(hr_world *world, hr_traffic traffic)
 {
@@ -36,10 +39,35 @@ static void rest(double waited)
     nanosleep(&nap, NULL);
 }
 
+/* Whoever has shown a sign of life is waited for anew. */
+static void check_deadline(hr_wait *wait, double now)
+{
+    hr_world *world = wait->world;
+    double since = wait->start_seconds;
+
+    if (wait->peer >= 0 && world->control->heard_seconds[wait->peer] > since)
+        since = world->control->heard_seconds[wait->peer];
+    if (now - since < world->deadline_seconds)
+        return;
+    if (wait->peer >= 0)
+        hr_control_lose(world, wait->peer, HR_ERR_TIMEOUT);
+    else if (world->failure == HR_OK)
+        hr_world_give_up(world, hr_fail(HR_ERR_TIMEOUT, "nothing has arrived for %.3g s",
+                                        world->deadline_seconds));
+}
+
 hr_status hr_wait_pause(hr_wait *wait)
 {
-    rest(hr_clock_seconds() - wait->start_seconds);
-    return wait->is_for_end ? HR_OK : wait->world->failure;
+    double now = hr_clock_seconds(), waited = now - wait->start_seconds;
+
+    if (waited > spin_seconds || wait->n_pauses++ % polls_apart == 0) {
+        hr_control_poll(wait->world);
+        check_deadline(wait, now);
+    }
+    if (wait->world->failure != HR_OK && !wait->is_for_end)
+        return wait->world->failure;
+    rest(waited);
+    return HR_OK;
 }
 
 void hr_wait_end(hr_wait *wait)

@@ -2,6 +2,8 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
+#include "comm/transport.h"
+#include "comm/wait.h"
 
 #include <string.h>
 
@@ -15,51 +17,181 @@ static void count_sent(hr_world *world, int peer, const hr_wire_args *args)
         traffic->bytes_between_hosts[args->traffic] += args->bytes;
 }
 
+static hr_message message_of(const hr_group *group, const hr_wire_args *args, int peer)
+{
+    int n_channels = (hr_transport_max_tag(group->world->transport) + 1) / HR_LANE_COUNT;
+
+    return (hr_message){.plane = HR_PLANE_DATA,
+                        .peer = peer,
+                        .tag = group->channel % n_channels * HR_LANE_COUNT + args->lane,
+                        .data = args->data,
+                        .bytes = args->bytes};
+}
+
 hr_status hr_wire_send(hr_group *group, const hr_wire_args *args, hr_wire *out)
 {
+    hr_world *world = group->world;
     int peer = hr_group_world_rank(group, args->peer);
+    hr_request *request = NULL;
+    hr_message message;
 
     HR_TRY(hr_group_check(group));
     HR_ASSERT(args->peer != group->rank);
-    *out = (hr_wire){.peer = peer, .is_send = true, .bytes = args->bytes};
-    count_sent(group->world, peer, args);
+    if (!world->is_pretended) {
+        message = message_of(group, args, peer);
+        HR_TRY(hr_transport_send(world->transport, &message, &request));
+    }
+    *out = (hr_wire){
+        .request = request, .peer = peer, .is_send = true, .bytes = args->bytes};
+    count_sent(world, peer, args);
     return HR_OK;
 }
 
 hr_status hr_wire_receive(hr_group *group, const hr_wire_args *args, hr_wire *out)
 {
+    hr_world *world = group->world;
+    int peer = hr_group_world_rank(group, args->peer);
+    hr_request *request = NULL;
+    hr_message message;
+
     HR_TRY(hr_group_check(group));
     HR_ASSERT(args->peer != group->rank);
-    *out =
-        (hr_wire){.peer = hr_group_world_rank(group, args->peer), .bytes = args->bytes};
-    if (group->world->is_pretended && args->bytes > 0)
+    if (!world->is_pretended) {
+        message = message_of(group, args, peer);
+        HR_TRY(hr_transport_receive(world->transport, &message, &request));
+    } else if (args->bytes > 0) {
         memset(args->data, 0, args->bytes);
+    }
+    *out = (hr_wire){.request = request, .peer = peer, .bytes = args->bytes};
     return HR_OK;
 }
 
 hr_status hr_wire_test(hr_world *world, hr_wire *wire, bool *is_done)
 {
-    (void)world;
-    *is_done = wire->request == NULL;
+    bool is_over = true;
+
+    if (wire->request != NULL)
+        HR_TRY(hr_request_test(wire->request, &is_over));
+    if (world->failure != HR_OK)
+        return world->failure;
+    *is_done = is_over;
+    if (wire->request == NULL || !is_over)
+        return HR_OK;
+    if (!wire->is_send) {
+        wire->peer = hr_request_peer(wire->request);
+        wire->bytes = hr_request_bytes(wire->request);
+    }
+    hr_request_free(wire->request);
+    wire->request = NULL;
+    return HR_OK;
+}
+
+/* The first that is not done, or n. */
+static hr_status find_open(hr_world *world, hr_wire *wires, size_t n, size_t *first)
+{
+    *first = n;
+    for (size_t i = n; i-- > 0;) {
+        bool is_done;
+
+        HR_TRY(hr_wire_test(world, &wires[i], &is_done));
+        if (!is_done)
+            *first = i;
+    }
     return HR_OK;
 }
 
 hr_status hr_wire_wait(hr_world *world, hr_wire *wires, size_t n, hr_traffic traffic)
 {
-    (void)traffic;
-    for (size_t i = 0; i < n; i++) {
-        bool is_done;
+    hr_status status;
+    hr_wait wait;
+    size_t first;
 
-        HR_TRY(hr_wire_test(world, &wires[i], &is_done));
-        HR_ASSERT(is_done);
+    HR_TRY(find_open(world, wires, n, &first));
+    if (first == n)
+        return HR_OK;
+    wait = hr_wait_begin(world, traffic);
+    status = HR_OK;
+    while (status == HR_OK && first < n) {
+        wait.peer = wires[first].peer;
+        status = hr_wait_pause(&wait);
+        if (status == HR_OK)
+            status = find_open(world, wires, n, &first);
     }
-    return HR_OK;
+    hr_wait_end(&wait);
+    return status;
+}
+
+/* Abandoned sends and the memory that they send from. */
+struct hr_orphan {
+    hr_orphan *next;
+    void *block;
+    size_t n;
+    hr_request *request[];
+};
+
+/* A receive that has begun to arrive writes into memory that is about to be freed. */
+static void end_receive(hr_world *world, hr_wire *wire)
+{
+    hr_wait wait = hr_wait_begin(world, HR_TRAFFIC_OTHER);
+    bool is_done = false;
+
+    wait.is_for_end = true;
+    wait.peer = wire->peer;
+    hr_request_cancel(wire->request);
+    while (hr_request_test(wire->request, &is_done) == HR_OK && !is_done &&
+           world->n_lost == 0 && hr_wait_pause(&wait) == HR_OK)
+        continue;
+    hr_request_free(wire->request);
+    wire->request = NULL;
 }
 
 void hr_wire_abandon(hr_world *world, hr_wire *wires, size_t n, void *block)
 {
-    (void)world;
-    for (size_t i = 0; i < n; i++)
+    hr_orphan *orphan = NULL;
+    size_t n_open = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (wires[i].request != NULL && !wires[i].is_send)
+            end_receive(world, &wires[i]);
+        n_open += wires[i].request != NULL;
+    }
+    if (n_open > 0)
+        orphan = hr_alloc(sizeof *orphan + n_open * sizeof(hr_request *));
+    if (orphan == NULL) {
+        if (n_open == 0)
+            hr_free(block); /* else it has to stay: out of memory */
+        return;
+    }
+    orphan->block = block;
+    for (size_t i = 0; i < n; i++) {
+        if (wires[i].request != NULL)
+            orphan->request[orphan->n++] = wires[i].request;
         wires[i].request = NULL;
-    hr_free(block);
+    }
+    orphan->next = world->orphans;
+    world->orphans = orphan;
+    hr_wire_free_orphans(world, false);
+}
+
+void hr_wire_free_orphans(hr_world *world, bool all)
+{
+    hr_orphan **at = &world->orphans;
+
+    while (*at != NULL) {
+        hr_orphan *one = *at;
+        bool is_done = true;
+
+        for (size_t i = 0; i < one->n && is_done && !all; i++)
+            if (hr_request_test(one->request[i], &is_done) != HR_OK)
+                is_done = true;
+        if (!is_done) {
+            at = &one->next;
+            continue;
+        }
+        *at = one->next;
+        for (size_t i = 0; i < one->n; i++)
+            hr_request_free(one->request[i]);
+        hr_free(one->block);
+        hr_free(one);
+    }
 }

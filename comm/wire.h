@@ -43,5 +43,7 @@ hr_status hr_wire_wait(hr_world *world, hr_wire *wires, size_t n, hr_traffic tra
 /* After a failure: receives are cancelled; sends that cannot be keep `block` (the memory
  * that they send from; NULL: none) alive, which is freed now or when they are done. */
 void hr_wire_abandon(hr_world *world, hr_wire *wires, size_t n, void *block);
+/* Frees what abandoned sends have kept alive: those that are done, or all. */
+void hr_wire_free_orphans(hr_world *world, bool all);
 
 #endif

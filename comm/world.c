@@ -4,13 +4,29 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "comm/inside.h"
+#include "comm/control_inside.h"
+#include "comm/wire.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 static const double default_deadline_seconds = 600;
+
+static void close_locally(hr_world *world, bool is_orderly)
+{
+    if (world == NULL)
+        return;
+    hr_wire_free_orphans(world, true);
+    hr_control_close(world, is_orderly);
+    hr_transport_end(world->transport, is_orderly);
+    hr_group_destroy(world->all);
+    hr_free(world->info);
+    hr_free(world->reports);
+    hr_free(world->report_seconds);
+    hr_free(world->is_lost);
+    hr_free(world);
+}
 
 static hr_status create(int rank, int size, hr_world **out)
 {
@@ -29,21 +45,31 @@ static hr_status create(int rank, int size, hr_world **out)
     }
     if (world == NULL || world->info == NULL || world->reports == NULL ||
         world->report_seconds == NULL || world->is_lost == NULL) {
-        hr_world_close(world);
+        close_locally(world, false);
         return hr_fail(HR_ERR_NOMEM, "out of memory: a world of %d ranks", size);
     }
     *out = world;
     return HR_OK;
 }
 
-/* Numbers hosts and the ranks on them, from the names. */
+/* Of the same name and, where that is known, with the same network: two containers may
+ * have the name of the machine. */
+static bool share_host(const hr_world *world, int a, int b)
+{
+    const hr_process *process = world->control == NULL ? NULL : world->control->process;
+
+    return strcmp(world->info[a].host, world->info[b].host) == 0 &&
+           (process == NULL || process[a].network == process[b].network);
+}
+
+/* Numbers hosts and the ranks on them. */
 static void number_hosts(hr_world *world)
 {
     for (int i = 0; i < world->size; i++) {
         hr_rank_info *mine = &world->info[i];
         int first = 0;
 
-        while (strcmp(world->info[first].host, mine->host) != 0)
+        while (!share_host(world, first, i))
             first++;
         mine->host_index = first < i ? world->info[first].host_index : world->n_hosts++;
         mine->local_index = world->info[first].n_local++;
@@ -56,14 +82,19 @@ static void number_hosts(hr_world *world)
             }
 }
 
-static hr_status open_alone(hr_world **out)
+static void name_host(char out[HR_HOST_NAME_BYTES])
+{
+    if (gethostname(out, HR_HOST_NAME_BYTES - 1) != 0)
+        snprintf(out, HR_HOST_NAME_BYTES, "unknown");
+}
+
+hr_status hr_world_open_alone(hr_world **out)
 {
     hr_world *world = NULL;
     hr_status status;
 
     HR_TRY(create(0, 1, &world));
-    if (gethostname(world->info[0].host, HR_HOST_NAME_BYTES - 1) != 0)
-        snprintf(world->info[0].host, HR_HOST_NAME_BYTES, "this host");
+    name_host(world->info[0].host);
     world->info[0].pid = getpid();
     number_hosts(world);
     status = hr_group_create_all(world, &world->all);
@@ -74,9 +105,63 @@ static hr_status open_alone(hr_world **out)
     return status;
 }
 
+/* What ranks tell each other at the start. */
+typedef struct facts {
+    char host[HR_HOST_NAME_BYTES];
+    hr_process process;
+} facts;
+
+static hr_status gather_facts(hr_world *world)
+{
+    facts mine = {.process = hr_process_self()}, *all;
+    void *memory = NULL;
+    hr_status status;
+
+    name_host(mine.host);
+    HR_TRY(hr_alloc_or_fail((size_t)world->size * sizeof mine, "facts", &memory));
+    all = memory;
+    status = hr_group_all_gather(world->all, &mine, sizeof mine, all);
+    for (int i = 0; i < world->size && status == HR_OK; i++) {
+        memcpy(world->info[i].host, all[i].host, sizeof all[i].host);
+        world->info[i].pid = all[i].process.pid;
+        world->control->process[i] = all[i].process;
+        world->control->is_watched[i] =
+            i != world->rank && hr_process_is_visible(&all[i].process);
+    }
+    hr_free(all);
+    return status;
+}
+
+static hr_status open_launched(hr_world **out)
+{
+    hr_transport *transport = NULL;
+    hr_world *world = NULL;
+    hr_status status;
+
+    HR_TRY(hr_transport_start(&transport));
+    status = create(hr_transport_rank(transport), hr_transport_size(transport), &world);
+    if (status != HR_OK) {
+        hr_transport_end(transport, false);
+        return status;
+    }
+    world->transport = transport;
+    HR_TRY_GOTO(hr_control_open(world), fail);
+    HR_TRY_GOTO(hr_group_create_all(world, &world->all), fail);
+    HR_TRY_GOTO(gather_facts(world), fail);
+    number_hosts(world);
+    world->traffic = (hr_traffic_stats){0};
+    hr_log_set_rank(world->rank, world->info[world->rank].host);
+    *out = world;
+    return HR_OK;
+
+fail:
+    close_locally(world, false);
+    return status;
+}
+
 hr_status hr_world_open(hr_world **out)
 {
-    return open_alone(out);
+    return hr_process_was_launched() ? open_launched(out) : hr_world_open_alone(out);
 }
 
 hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_world **out)
@@ -98,16 +183,30 @@ hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_wor
     return status;
 }
 
+/* All ranks leave together, with nothing on its way. */
+static bool is_end_orderly(hr_world *world)
+{
+    if (world->n_lost > 0 || world->all == NULL)
+        return false;
+    if (hr_control_agree(world, HR_OK, true) != HR_OK)
+        return false;
+    if (world->failure != HR_OK && hr_world_recover(world) != HR_OK)
+        return false;
+    return hr_control_flush(world) == HR_OK;
+}
+
 void hr_world_close(hr_world *world)
 {
     if (world == NULL)
         return;
-    hr_group_destroy(world->all);
-    hr_free(world->info);
-    hr_free(world->reports);
-    hr_free(world->report_seconds);
-    hr_free(world->is_lost);
-    hr_free(world);
+    if (world->transport != NULL) {
+        bool is_orderly = is_end_orderly(world);
+
+        hr_log_speak_up();
+        close_locally(world, is_orderly);
+    } else {
+        close_locally(world, true);
+    }
 }
 
 hr_group *hr_world_group(hr_world *world)
@@ -139,13 +238,26 @@ void hr_world_set_deadline(hr_world *world, double seconds)
 void hr_world_give_up(hr_world *world, hr_status status)
 {
     HR_ASSERT(status != HR_OK);
-    if (world->failure == HR_OK)
-        world->failure = status;
+    if (world->failure != HR_OK) /* all have heard of that */
+        return;
+    world->failure = status;
+    if (world->control != NULL)
+        hr_control_give_up(world, status);
 }
 
 hr_status hr_world_recover(hr_world *world)
 {
+    if (world->n_lost > 0)
+        return world->failure;
+    if (world->control != NULL) {
+        HR_TRY(hr_control_drain(world));
+        hr_wire_free_orphans(world, false);
+    }
     world->failure = HR_OK;
+    if (world->control != NULL) {
+        world->failure = world->control->next_failure;
+        world->control->next_failure = HR_OK;
+    }
     world->epoch++;
     world->all->epoch = world->epoch;
     return HR_OK;
@@ -153,9 +265,13 @@ hr_status hr_world_recover(hr_world *world)
 
 hr_status hr_group_agree(hr_group *group, hr_status mine)
 {
-    HR_ASSERT(group == group->world->all);
+    hr_world *world = group->world;
+
+    HR_ASSERT(group == world->all);
+    if (world->control != NULL)
+        return hr_control_agree(world, mine, false);
     if (mine != HR_OK)
-        hr_world_give_up(group->world, mine);
+        hr_world_give_up(world, mine);
     return mine;
 }
 
@@ -163,6 +279,11 @@ void hr_world_report(hr_world *world, const hr_report *report)
 {
     world->reports[world->rank] = *report;
     world->report_seconds[world->rank] = hr_clock_seconds();
+    if (world->control == NULL)
+        return;
+    if (world->rank != 0 && !world->is_lost[0])
+        hr_control_report(world, report);
+    hr_control_sign(world);
 }
 
 bool hr_world_latest_report(const hr_world *world, int rank, hr_report *out, double *age)
@@ -177,18 +298,30 @@ bool hr_world_latest_report(const hr_world *world, int rank, hr_report *out, dou
 
 hr_status hr_world_check_silence(hr_world *world)
 {
-    (void)world;
-    return HR_OK;
+    const double now = hr_clock_seconds();
+
+    for (int i = 0; i < world->size && world->control != NULL; i++)
+        if (i != world->rank && world->report_seconds[i] > 0 && !world->is_lost[i] &&
+            now - world->control->heard_seconds[i] > world->deadline_seconds)
+            hr_control_lose(world, i, HR_ERR_TIMEOUT);
+    return world->n_lost > 0 ? world->failure : HR_OK;
 }
 
 int hr_world_find_lost(const hr_world *world)
 {
-    (void)world;
+    for (int i = 0; i < world->size && world->control != NULL; i++)
+        if (world->control->is_watched[i] &&
+            !hr_process_is_alive(&world->control->process[i]))
+            return i;
     return -1;
 }
 
 hr_status hr_world_progress(hr_world *world)
 {
+    if (world->control != NULL) {
+        hr_control_poll(world);
+        hr_control_sign(world);
+    }
     return world->failure;
 }
 

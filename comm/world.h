@@ -25,6 +25,8 @@ enum { HR_HOST_NAME_BYTES = 64, HR_PHASE_BYTES = 64 };
  * environment says that a launcher started this process (OMPI_COMM_WORLD_SIZE, PMI_RANK,
  * PMIX_RANK, ...). MPI that cannot start: HR_ERR_DEVICE, logged. Caller closes. */
 hr_status hr_world_open(hr_world **out);
+/* Local. This process alone, whoever started it. */
+hr_status hr_world_open_alone(hr_world **out);
 /* Local. A world of `size` ranks, `ranks_per_host` on each host, seen by `rank`. */
 hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_world **out);
 /* Collective where all is well; after a rank was lost it does not wait for anybody. Takes

@@ -26,7 +26,6 @@ THIRD_PARTS = {
     r"cuda|cublas|cudnn": "compute/cuda/",
     r"mpi\.h|nccl\.h": "comm/",
     r"xxhash\.h": "base/hash",
-    r"xxhash\.h": "base/",
     r"yaml\.h": "io/",
     r"(cjson/)?cJSON\.h": "io/json",
     r"libav\w+/|libswscale/": "io/",

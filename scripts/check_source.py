@@ -28,7 +28,7 @@ HOMES = {
     r"exit|_exit|quick_exit": ("cli/", "tests/"),
     r"abort|assert": ("base/assert.c",),
     r"sprintf|vsprintf|strcpy|strcat|strtok|gets|atoi|atol|atoll|atof|rand|srand|alloca": (),
-    r"getenv|secure_getenv|setenv|putenv": ("base/", "io/job", "cli/", "tests/"),
+    r"getenv|secure_getenv|setenv|putenv": ("base/", "io/job", "comm/process", "cli/", "tests/"),
     r"MPI_\w+": ("comm/",),
     r"nccl[A-Z]\w+": ("comm/",),
     r"cuda[A-Z]\w+|cu[A-Z]\w+": ("compute/cuda/",),

@@ -1,0 +1,105 @@
+#include "comm/process.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Set by the launchers for each process: Open MPI's, PMIx, PMI-1, PMI-2, MPICH's. */
+static const char *const launcher_names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK",
+                                             "PMI_RANK", "PMI_ID", "MPI_LOCALNRANKS"};
+/* Those that say how many there are. */
+static const char *const size_names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
+
+/* The first `size - 1` bytes; "" when it cannot be read. */
+static void read_start(const char *path, char *out, size_t size)
+{
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = file < 0 ? 0 : read(file, out, size - 1);
+
+    if (file >= 0)
+        close(file);
+    out[n > 0 ? n : 0] = '\0';
+}
+
+/* From /proc/PID/stat: "pid (name) state ...", of which the start is the 22nd field.
+ * False when there is no such process. */
+static bool read_stat(int64_t pid, char *state, uint64_t *start_ticks)
+{
+    char path[64], text[1024];
+    const char *field;
+
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    read_start(path, text, sizeof text);
+    field = strrchr(text, ')'); /* the name may hold blanks */
+    if (field == NULL || field[1] == '\0')
+        return false;
+    *state = field[2];
+    for (int i = 2; field != NULL && i < 22; i++)
+        field = strchr(field + 1, ' ');
+    if (field == NULL)
+        return false;
+    *start_ticks = strtoull(field, NULL, 10);
+    return true;
+}
+
+static uint64_t space_of(const char *path)
+{
+    struct stat found;
+
+    return stat(path, &found) == 0 ? (uint64_t)found.st_ino : 0;
+}
+
+hr_process hr_process_self(void)
+{
+    hr_process self = {.pid = getpid(),
+                       .pid_space = space_of("/proc/self/ns/pid"),
+                       .network = space_of("/proc/self/ns/net")};
+    char state;
+
+    read_start("/proc/sys/kernel/random/boot_id", self.boot, sizeof self.boot);
+    if (!read_stat(self.pid, &state, &self.start_ticks))
+        self.start_ticks = 0;
+    return self;
+}
+
+bool hr_process_is_alive(const hr_process *process)
+{
+    char state;
+    uint64_t start_ticks;
+
+    if (!read_stat(process->pid, &state, &start_ticks))
+        return false;
+    return start_ticks == process->start_ticks && state != 'Z' && state != 'X';
+}
+
+bool hr_process_is_visible(const hr_process *process)
+{
+    const hr_process self = hr_process_self();
+
+    return self.start_ticks != 0 && self.pid_space == process->pid_space &&
+           strcmp(self.boot, process->boot) == 0 && hr_process_is_alive(process);
+}
+
+bool hr_process_was_launched(void)
+{
+    for (size_t i = 0; i < sizeof launcher_names / sizeof launcher_names[0]; i++)
+        if (getenv(launcher_names[i]) != NULL)
+            return true;
+    return false;
+}
+
+int hr_process_launched_size(void)
+{
+    for (size_t i = 0; i < sizeof size_names / sizeof size_names[0]; i++) {
+        const char *text = getenv(size_names[i]);
+        long n = text != NULL ? strtol(text, NULL, 10) : 0;
+
+        if (n > 0 && n <= INT_MAX)
+            return (int)n;
+    }
+    return 0;
+}

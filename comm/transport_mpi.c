@@ -1,0 +1,325 @@
+#include "comm/transport.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "comm/process.h"
+
+#include <limits.h>
+#include <mpi.h>
+
+struct hr_request {
+    hr_request *next, **self; /* in the list of the plane, while not done */
+    hr_transport *transport;
+    MPI_Request mpi;
+    hr_plane plane;
+    bool is_send, is_done;
+    int peer;
+    size_t bytes;
+};
+
+struct hr_transport {
+    int rank, size, max_tag;
+    MPI_Comm plane[HR_PLANE_COUNT];
+    hr_request *open[HR_PLANE_COUNT]; /* requests that are not done */
+    uint64_t *n_sent, *n_received;    /* [size], on the data plane */
+};
+
+static hr_status fail(int error, const char *what)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int length;
+
+    if (MPI_Error_string(error, text, &length) != MPI_SUCCESS)
+        return hr_fail(HR_ERR_DEVICE, "MPI: %s: error %d", what, error);
+    return hr_fail(HR_ERR_DEVICE, "MPI: %s: %s", what, text);
+}
+
+/* An mpirun of another MPI starts processes that each find themselves alone. */
+static hr_status check_size(int size)
+{
+    int expected = hr_process_launched_size();
+
+    if (expected == 0 || expected == size)
+        return HR_OK;
+    return hr_fail(
+        HR_ERR_DEVICE,
+        "%d processes were started together, but MPI found %d: is the launcher "
+        "that of another MPI?",
+        expected, size);
+}
+
+static hr_status open_planes(hr_transport *transport)
+{
+    int *max_tag, is_set, error;
+
+    for (int i = 0; i < HR_PLANE_COUNT; i++) {
+        error = MPI_Comm_dup(MPI_COMM_WORLD, &transport->plane[i]);
+        if (error == MPI_SUCCESS)
+            error = MPI_Comm_set_errhandler(transport->plane[i], MPI_ERRORS_RETURN);
+        if (error != MPI_SUCCESS)
+            return fail(error, "a communicator");
+    }
+    error = MPI_Comm_get_attr(transport->plane[0], MPI_TAG_UB, &max_tag, &is_set);
+    if (error != MPI_SUCCESS)
+        return fail(error, "largest tag");
+    transport->max_tag = is_set ? *max_tag : 32767;
+    return HR_OK;
+}
+
+static hr_status create(hr_transport **out)
+{
+    hr_transport *transport = hr_alloc(sizeof *transport);
+    size_t n;
+
+    if (transport != NULL) {
+        MPI_Comm_rank(MPI_COMM_WORLD, &transport->rank);
+        MPI_Comm_size(MPI_COMM_WORLD, &transport->size);
+        n = (size_t)transport->size;
+        transport->n_sent = hr_alloc(n * sizeof *transport->n_sent);
+        transport->n_received = hr_alloc(n * sizeof *transport->n_received);
+    }
+    if (transport == NULL || transport->n_sent == NULL || transport->n_received == NULL) {
+        hr_transport_end(transport, false);
+        return hr_fail(HR_ERR_NOMEM, "out of memory: the start of MPI");
+    }
+    *out = transport;
+    return HR_OK;
+}
+
+hr_status hr_transport_start(hr_transport **out)
+{
+    hr_transport *transport = NULL;
+    int level, error = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
+    hr_status status;
+
+    if (error != MPI_SUCCESS)
+        return fail(error, "start");
+    if (level < MPI_THREAD_FUNNELED)
+        return hr_fail(HR_ERR_DEVICE, "MPI: this build knows no programs with threads");
+    HR_TRY(create(&transport));
+    status = check_size(transport->size);
+    if (status == HR_OK)
+        status = open_planes(transport);
+    if (status == HR_OK)
+        *out = transport;
+    else
+        hr_transport_end(transport, false);
+    return status;
+}
+
+void hr_transport_end(hr_transport *transport, bool is_orderly)
+{
+    if (transport == NULL)
+        return;
+    for (int i = 0; i < HR_PLANE_COUNT && is_orderly; i++)
+        MPI_Comm_free(&transport->plane[i]);
+    if (is_orderly)
+        MPI_Finalize();
+    hr_free(transport->n_sent);
+    hr_free(transport->n_received);
+    hr_free(transport);
+}
+
+int hr_transport_rank(const hr_transport *transport)
+{
+    return transport->rank;
+}
+
+int hr_transport_size(const hr_transport *transport)
+{
+    return transport->size;
+}
+
+int hr_transport_max_tag(const hr_transport *transport)
+{
+    return transport->max_tag;
+}
+
+static hr_status create_request(hr_transport *transport, const hr_message *message,
+                                hr_request **out)
+{
+    hr_request *request;
+
+    if (message->bytes > INT_MAX)
+        return hr_fail(HR_ERR_UNSUPPORTED, "a message of %zu bytes is too long",
+                       message->bytes);
+    request = hr_alloc(sizeof *request);
+    if (request == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a message");
+    *request = (hr_request){.transport = transport,
+                            .plane = message->plane,
+                            .peer = message->peer,
+                            .bytes = message->bytes};
+    *out = request;
+    return HR_OK;
+}
+
+static void add_to_open(hr_request *request)
+{
+    hr_request **first = &request->transport->open[request->plane];
+
+    request->next = *first;
+    request->self = first;
+    if (*first != NULL)
+        (*first)->self = &request->next;
+    *first = request;
+}
+
+static void remove_from_open(hr_request *request)
+{
+    *request->self = request->next;
+    if (request->next != NULL)
+        request->next->self = request->self;
+}
+
+hr_status hr_transport_send(hr_transport *transport, const hr_message *message,
+                            hr_request **out)
+{
+    hr_request *request = NULL;
+    int error;
+
+    HR_TRY(create_request(transport, message, &request));
+    request->is_send = true;
+    error = MPI_Isend(message->data, (int)message->bytes, MPI_BYTE, message->peer,
+                      message->tag, transport->plane[message->plane], &request->mpi);
+    if (error != MPI_SUCCESS) {
+        hr_free(request);
+        return fail(error, "sending");
+    }
+    transport->n_sent[message->peer] += message->plane == HR_PLANE_DATA;
+    add_to_open(request);
+    *out = request;
+    return HR_OK;
+}
+
+hr_status hr_transport_receive(hr_transport *transport, const hr_message *message,
+                               hr_request **out)
+{
+    hr_request *request = NULL;
+    int peer = message->peer < 0 ? MPI_ANY_SOURCE : message->peer, error;
+
+    HR_TRY(create_request(transport, message, &request));
+    error = MPI_Irecv(message->data, (int)message->bytes, MPI_BYTE, peer, message->tag,
+                      transport->plane[message->plane], &request->mpi);
+    if (error != MPI_SUCCESS) {
+        hr_free(request);
+        return fail(error, "receiving");
+    }
+    add_to_open(request);
+    *out = request;
+    return HR_OK;
+}
+
+hr_status hr_transport_probe(hr_transport *transport, hr_message *message, bool *is_there)
+{
+    MPI_Status found;
+    int error, flag = 0, bytes = 0;
+
+    error = MPI_Iprobe(message->peer, MPI_ANY_TAG, transport->plane[message->plane],
+                       &flag, &found);
+    if (error == MPI_SUCCESS && flag)
+        error = MPI_Get_count(&found, MPI_BYTE, &bytes);
+    if (error != MPI_SUCCESS)
+        return fail(error, "looking for messages");
+    *is_there = flag;
+    if (flag) {
+        message->tag = found.MPI_TAG;
+        message->bytes = (size_t)bytes;
+    }
+    return HR_OK;
+}
+
+/* A receive is done: from whom, and how much. */
+static hr_status note_arrival(hr_request *request, const MPI_Status *found)
+{
+    int was_cancelled = 0, bytes = 0;
+    int error = MPI_Test_cancelled(found, &was_cancelled);
+
+    request->bytes = 0;
+    if (error == MPI_SUCCESS && was_cancelled)
+        return HR_OK;
+    if (error == MPI_SUCCESS)
+        error = MPI_Get_count(found, MPI_BYTE, &bytes);
+    if (error != MPI_SUCCESS)
+        return fail(error, "receiving");
+    request->peer = found->MPI_SOURCE;
+    request->bytes = (size_t)bytes;
+    request->transport->n_received[request->peer] += request->plane == HR_PLANE_DATA;
+    return HR_OK;
+}
+
+hr_status hr_request_test(hr_request *request, bool *is_done)
+{
+    MPI_Status found;
+    int flag = 0, error;
+
+    *is_done = request->is_done;
+    if (request->is_done)
+        return HR_OK;
+    error = MPI_Test(&request->mpi, &flag, &found);
+    if (error != MPI_SUCCESS) {
+        remove_from_open(request);
+        request->is_done = true;
+        return fail(error, request->is_send ? "sending" : "receiving");
+    }
+    if (!flag)
+        return HR_OK;
+    remove_from_open(request);
+    request->is_done = true;
+    *is_done = true;
+    return request->is_send ? HR_OK : note_arrival(request, &found);
+}
+
+int hr_request_peer(const hr_request *request)
+{
+    return request->peer;
+}
+
+size_t hr_request_bytes(const hr_request *request)
+{
+    return request->bytes;
+}
+
+void hr_request_cancel(hr_request *request)
+{
+    if (!request->is_done)
+        MPI_Cancel(&request->mpi);
+}
+
+void hr_request_free(hr_request *request)
+{
+    if (request != NULL && !request->is_done)
+        remove_from_open(request);
+    hr_free(request);
+}
+
+uint64_t hr_transport_n_sent(const hr_transport *transport, int peer)
+{
+    return transport->n_sent[peer];
+}
+
+uint64_t hr_transport_n_received(const hr_transport *transport, int peer)
+{
+    return transport->n_received[peer];
+}
+
+void hr_transport_cancel_all(hr_transport *transport)
+{
+    for (hr_request *one = transport->open[HR_PLANE_DATA]; one != NULL; one = one->next)
+        if (!one->is_send)
+            hr_request_cancel(one);
+}
+
+hr_status hr_transport_test_all(hr_transport *transport, bool *is_done)
+{
+    hr_request *one = transport->open[HR_PLANE_DATA], *next;
+
+    for (; one != NULL; one = next) {
+        bool is_this;
+
+        next = one->next;
+        HR_TRY(hr_request_test(one, &is_this));
+    }
+    *is_done = transport->open[HR_PLANE_DATA] == NULL;
+    return HR_OK;
+}
