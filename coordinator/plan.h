@@ -2,7 +2,7 @@
 #ifndef HR_COORDINATOR_PLAN_H
 #define HR_COORDINATOR_PLAN_H
 
-#include "io/job.h"
+#include "coordinator/schedule.h"
 
 /* The numbers of a model that planning needs. */
 typedef struct hr_model_facts {
@@ -16,7 +16,10 @@ typedef struct hr_model_facts {
 typedef struct hr_plan {
     int64_t frames, height, width; /* of the video, in pixels */
     int64_t latent_frames, latent_height, latent_width, latent_channels;
-    int64_t n_tokens; /* of one forward */
+    hr_windows windows; /* in latent frames; overlap 0 where one window is the video */
+    hr_job_noise noise;
+    hr_job_decode decode;
+    int64_t n_tokens; /* of one forward: of one window */
     int n_steps;
     double guidance, guidance_2; /* of the first and the second expert */
     bool use_guidance;           /* guidance > 1: two forwards a step */
@@ -24,7 +27,13 @@ typedef struct hr_plan {
 } hr_plan;
 
 /* Plans a job that has been merged with its defaults: turns `seconds` into frames, and
- * refuses sizes that the model cannot make, with the nearest that it can. HR_ERR_ARG. */
+ * refuses sizes that the model cannot make, with the nearest that it can. A video no
+ * longer than windows.frames (or a job without that key) is one window, whatever the
+ * overlap. HR_ERR_ARG. */
 hr_status hr_plan_make(const hr_job *job, const hr_model_facts *facts, hr_plan *out);
+
+/* Windows of the step with the fewest and of that with the most. */
+void hr_plan_count_windows(const hr_plan *plan, int64_t *fewest, int64_t *most);
+hr_schedule hr_plan_schedule(const hr_plan *plan, const hr_layout *layout);
 
 #endif

@@ -152,6 +152,11 @@ hr_status hr_job_fill(hr_job *job)
     return HR_OK;
 }
 
+const char *hr_job_key_name(hr_job_key key)
+{
+    return hr_job_key_at(key)->name;
+}
+
 hr_status hr_job_write_yaml(const hr_job *job, hr_text *out)
 {
     const char *name, *dot, *section = "";

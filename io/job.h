@@ -152,6 +152,8 @@ hr_status hr_job_fill(hr_job *job);
 /* The job as YAML with all set keys, in table order: a job file that hr_job_load reads
  * back. */
 hr_status hr_job_write_yaml(const hr_job *job, hr_text *out);
+/* "video.width" */
+const char *hr_job_key_name(hr_job_key key);
 /* One key's value as in a job file ("unipc", "3.5"), set or not; strings must be. */
 hr_status hr_job_write_value(const hr_job *job, hr_job_key key, hr_text *out);
 
