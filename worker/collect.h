@@ -2,7 +2,7 @@
 #ifndef HR_WORKER_COLLECT_H
 #define HR_WORKER_COLLECT_H
 
-#include "worker/frame_source.h"
+#include "worker/decode.h"
 #include "worker/states.h"
 
 /* The denoised frames, for the decoder; also the argument of the functions below. */

@@ -1,5 +1,6 @@
 #include "worker/noise.h"
 
+#include "base/assert.h"
 #include "base/memory.h"
 #include "base/rng.h"
 #include "coordinator/noise_map.h"
@@ -11,8 +12,7 @@ struct hr_noise {
     const hr_run *run;
     hr_latents_reader *reader; /* of latents_in */
     uint32_t *base;            /* of each frame: the frame whose noise it gets */
-    float *clip;               /* what torch.randn gave: (1, C, n, h, w) */
-    int64_t clip_index;        /* which clip that is; -1: none yet */
+    float *clip; /* what torch.randn gave for the first window: (1, C, n, h, w) */
 };
 
 static bool is_dry(const hr_noise *noise)
@@ -56,7 +56,6 @@ hr_status hr_noise_open(const hr_run *run, hr_noise **out)
     HR_TRY(hr_alloc_or_fail(sizeof *noise, "the noise", &memory));
     noise = memory;
     noise->run = run;
-    noise->clip_index = -1;
     status = open_source(noise);
     if (status != HR_OK) {
         hr_noise_close(noise);
@@ -76,28 +75,31 @@ void hr_noise_close(hr_noise *noise)
     hr_free(noise);
 }
 
-/* torch.randn draws whole clips, channels before frames. A clip is as long as a window;
- * frames beyond the first window that have noise of their own are further clips, with the
- * seeds that follow. */
-static hr_status draw_torch(hr_noise *noise, int64_t base, float *out)
+/* torch.randn draws a whole clip, channels before frames. */
+static hr_status draw_clip(hr_noise *noise)
+{
+    size_t count = noise->run->frame_floats * (size_t)noise->run->schedule.windows.length;
+    hr_torch_rng rng;
+
+    HR_TRY(hr_alloc_or_fail(count * sizeof(float), "noise", (void **)&noise->clip));
+    hr_torch_rng_seed(&rng, noise->run->render->job->seed);
+    hr_torch_randn(&rng, noise->clip, count);
+    return HR_OK;
+}
+
+/* The plan sees to it that no frame has noise from beyond the first window. */
+static hr_status take_from_clip(hr_noise *noise, int64_t base, float *out)
 {
     const hr_plan *p = noise->run->render->plan;
     int64_t n_frames = noise->run->schedule.windows.length;
     size_t area = (size_t)(p->latent_height * p->latent_width);
-    size_t count = noise->run->frame_floats * (size_t)n_frames;
-    int64_t index = base / n_frames, frame = base % n_frames;
-    hr_torch_rng rng;
 
+    HR_ASSERT(base < n_frames);
     if (noise->clip == NULL)
-        HR_TRY(hr_alloc_or_fail(count * sizeof(float), "noise", (void **)&noise->clip));
-    if (noise->clip_index != index) {
-        hr_torch_rng_seed(&rng, noise->run->render->job->seed + (uint64_t)index);
-        hr_torch_randn(&rng, noise->clip, count);
-        noise->clip_index = index;
-    }
+        HR_TRY(draw_clip(noise));
     for (int64_t c = 0; c < p->latent_channels; c++)
-        memcpy(out + (size_t)c * area,
-               noise->clip + (size_t)(c * n_frames + frame) * area, area * sizeof(float));
+        memcpy(out + (size_t)c * area, noise->clip + (size_t)(c * n_frames + base) * area,
+               area * sizeof(float));
     return HR_OK;
 }
 
@@ -111,7 +113,7 @@ hr_status hr_noise_read(hr_noise *noise, int64_t frame, float *out)
     if (noise->reader != NULL)
         return hr_latents_read_frame(noise->reader, frame, out);
     if (render->job->rng == HR_JOB_TORCH)
-        return draw_torch(noise, noise->base[frame], out);
+        return take_from_clip(noise, noise->base[frame], out);
     hr_rng_latent_frame(render->job->seed, noise->base[frame], p->latent_channels,
                         p->latent_height, p->latent_width, out);
     return HR_OK;

@@ -11,7 +11,7 @@ typedef struct hr_noise hr_noise;
 hr_status hr_noise_open(const hr_run *run, hr_noise **out);
 void hr_noise_close(hr_noise *noise);
 
-/* [C, h, w] of any frame of the video; neighbours one after another come fastest. */
+/* [C, h, w] of any frame of the video. */
 hr_status hr_noise_read(hr_noise *noise, int64_t frame, float *out);
 
 #endif

@@ -28,13 +28,11 @@ hr_status hr_run_open(hr_worker *worker, const hr_render *render, hr_run *out)
     *out = (hr_run){
         .worker = worker,
         .render = render,
-        .schedule = {.windows = p->windows,
-                     .layout = worker->layout,
-                     .n_steps = render->stop_after_step > 0 ? render->stop_after_step
-                                                            : p->n_steps,
-                     .n_branches = p->use_guidance ? 2 : 1},
+        .schedule = hr_plan_schedule(p, &worker->layout),
         .frame_floats = (size_t)(p->latent_channels * p->latent_height * p->latent_width),
     };
+    if (render->stop_after_step > 0)
+        out->schedule.n_steps = render->stop_after_step;
     return open_sampler(out);
 }
 

@@ -2,19 +2,6 @@
 
 #include "support/device.h"
 
-#include <string.h>
-
-void hr_pipeline_to_reference(const float *ours, const int64_t fchw[4], float *out)
-{
-    size_t area = (size_t)(fchw[2] * fchw[3]);
-    size_t n_frames = (size_t)fchw[0], n_channels = (size_t)fchw[1];
-
-    for (size_t f = 0; f < n_frames; f++)
-        for (size_t c = 0; c < n_channels; c++)
-            memcpy(out + (c * n_frames + f) * area, ours + (f * n_channels + c) * area,
-                   area * sizeof(float));
-}
-
 static hr_job job_of(const hr_golden_run *run, const hr_model_config *config)
 {
     hr_job job;
@@ -48,47 +35,102 @@ static hr_model_facts facts_of(const hr_model_config *c)
 
 /* A render of the run without files; `job` and `plan` are filled in and must outlive it.
  */
-static hr_render make_render(const hr_model *model, const hr_golden_run *run, hr_job *job,
+static hr_render make_render(const hr_model *model, const hr_golden_run *run,
+                             const hr_pipeline_options *options, hr_job *job,
                              hr_plan *plan)
 {
     hr_model_facts facts = facts_of(hr_model_get_config(model));
 
     *job = job_of(run, hr_model_get_config(model));
+    if (options->change != NULL)
+        options->change(job);
     hr_test_ok(hr_plan_make(job, &facts, plan));
     return (hr_render){
         .job = job,
         .plan = plan,
+        .latents_in = options->latents_in,
+        .scratch_folder = hr_test_folder(),
+        .stop_after_step = options->latents_only ? plan->n_steps : 0,
+        .receipt = options->receipt,
+        .hooks = options->hooks,
+        .trace = options->trace,
         .prompt = run->prompt,
         .negative_prompt = run->negative_prompt != NULL ? run->negative_prompt : "",
     };
 }
 
-static void render_times(const hr_worker_options *options, const hr_render *render, int n)
+/* A world for tests that were given no group, and its end. */
+static hr_group *open_group(const hr_pipeline_options *options, hr_world **world)
 {
-    hr_group alone = hr_group_alone();
+    *world = NULL;
+    if (options->group != NULL)
+        return options->group;
+    hr_test_ok(hr_world_open_pretended(0, 1, 1, world));
+    return hr_world_group(*world);
+}
+
+static hr_layout layout_of(const hr_pipeline_options *options)
+{
+    hr_layout one = {.windows = 1, .stages = 1, .tensor = 1, .cfg = 1};
+
+    return options->layout.windows == 0 ? one : options->layout;
+}
+
+static void run_worker(hr_group *group, const hr_worker_options *worker_options,
+                       const hr_render *render, const hr_pipeline_options *options)
+{
     hr_worker *worker;
 
-    hr_test_ok(hr_worker_open(&alone, options, &worker));
-    for (int i = 0; i < n || i == 0; i++)
-        hr_test_ok(hr_worker_render(worker, render, NULL));
+    hr_test_ok(hr_worker_open(group, worker_options, &worker));
+    for (int i = 0; i < options->n_times || i == 0; i++)
+        assert_int_equal(hr_worker_render(worker, render, options->times),
+                         options->expected);
     hr_worker_close(worker);
 }
 
 void hr_pipeline_estimate(const hr_golden *golden, const hr_golden_run *run,
                           bool keep_parts, hr_device *device, hr_pipeline_figures *out)
 {
-    hr_worker_options options = {.device = device, .keep_parts = keep_parts};
+    const hr_pipeline_options options = {.keep_parts = keep_parts};
+    hr_worker_options worker = {
+        .device = device, .keep_parts = keep_parts, .layout = layout_of(&options)};
+    hr_world *world;
+    hr_group *group = open_group(&options, &world);
+    hr_model *model;
+    hr_render render;
+    hr_job job;
+    hr_plan plan;
+
+    hr_pipeline_estimate_rank(golden, run, &options, 0, 1, &out->estimate);
+    hr_test_ok(hr_model_open(hr_golden_pipeline(golden), &model));
+    worker.model = model;
+    render = make_render(model, run, &options, &job, &plan);
+    run_worker(group, &worker, &render, &options);
+    out->measured = hr_device_get_stats(device);
+    hr_job_free(&job);
+    hr_model_close(model);
+    hr_world_close(world);
+}
+
+void hr_pipeline_estimate_rank(const hr_golden *golden, const hr_golden_run *run,
+                               const hr_pipeline_options *options, int rank, int n_ranks,
+                               hr_estimate *out)
+{
+    hr_estimate_options estimate = {
+        .worker = {.keep_parts = options->keep_parts, .layout = layout_of(options)},
+        .rank = rank,
+        .n_ranks = n_ranks,
+        .ranks_per_host = n_ranks};
     hr_model *model;
     hr_render render;
     hr_job job;
     hr_plan plan;
 
     hr_test_ok(hr_model_open(hr_golden_pipeline(golden), &model));
-    options.model = model;
-    render = make_render(model, run, &job, &plan);
-    hr_test_ok(hr_estimate_render(&options, &render, &out->estimate));
-    render_times(&options, &render, 1);
-    out->measured = hr_device_get_stats(device);
+    estimate.worker.model = model;
+    estimate.worker.numerics = options->numerics;
+    render = make_render(model, run, options, &job, &plan);
+    hr_test_ok(hr_estimate_render(&estimate, &render, out));
     hr_job_free(&job);
     hr_model_close(model);
 }
@@ -99,7 +141,10 @@ void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
     hr_device *device = hr_test_device_open(options->threads);
     hr_worker_options worker = {.device = device,
                                 .numerics = options->numerics,
+                                .layout = layout_of(options),
                                 .keep_parts = options->keep_parts};
+    hr_world *world;
+    hr_group *group = open_group(options, &world);
     hr_model *model;
     hr_render render;
     hr_job job;
@@ -107,14 +152,14 @@ void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
 
     hr_test_ok(hr_model_open(hr_golden_pipeline(golden), &model));
     worker.model = model;
-    render = make_render(model, run, &job, &plan);
-    render.latents_in = options->latents_in;
+    render = make_render(model, run, options, &job, &plan);
     render.latents_out = hr_test_path(options->folder, "latents.safetensors");
-    render.save.frames_file = hr_test_path(options->folder, "frames.safetensors");
-    render.trace = options->trace;
-    render_times(&worker, &render, options->n_times);
+    if (!options->latents_only)
+        render.save.frames_file = hr_test_path(options->folder, "frames.safetensors");
+    run_worker(group, &worker, &render, options);
     hr_job_free(&job);
     hr_model_close(model);
     assert_int_equal(hr_device_get_stats(device).live_bytes, 0);
     hr_device_close(device);
+    hr_world_close(world);
 }

@@ -16,10 +16,18 @@ typedef struct hr_pipeline_options {
     int n_times; /* render so many times with one worker; 0 is 1 */
     const char *latents_in;
     const hr_trace *trace;
-    const char *folder; /* results: latents.safetensors, frames.safetensors */
+    const char *folder;          /* results: latents.safetensors, frames.safetensors */
+    hr_group *group;             /* NULL: this process alone */
+    hr_layout layout;            /* zeroed: one of each */
+    void (*change)(hr_job *job); /* makes another job of the run's; NULL: no */
+    bool latents_only;
+    const hr_worker_hooks *hooks;
+    hr_receipt *receipt;
+    hr_status expected;     /* of the render, on all ranks */
+    hr_render_times *times; /* NULL, or filled in */
 } hr_pipeline_options;
 
-/* Asserts that everything works and nothing leaks. */
+/* Asserts that everything works and nothing leaks. Collective over the group. */
 void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,
                         const hr_pipeline_options *options);
 
@@ -31,7 +39,9 @@ typedef struct hr_pipeline_figures {
 void hr_pipeline_estimate(const hr_golden *golden, const hr_golden_run *run,
                           bool keep_parts, hr_device *device, hr_pipeline_figures *out);
 
-/* (1, C, F, h, w) of the reference from our [F, C, h, w], and its inverse. */
-void hr_pipeline_to_reference(const float *ours, const int64_t fchw[4], float *out);
+/* The same estimate alone, for one of many ranks. */
+void hr_pipeline_estimate_rank(const hr_golden *golden, const hr_golden_run *run,
+                               const hr_pipeline_options *options, int rank, int n_ranks,
+                               hr_estimate *out);
 
 #endif
