@@ -4,9 +4,21 @@
 
 #include "worker/parts.h"
 
-/* Decodes host latents [F, C, h, w], one latent frame at a time, and saves the frames.
- * Memory does not depend on the number of frames. */
+/* Where denoised latent frames come from. */
+typedef struct hr_frame_source {
+    /* Collective over the worker's group: latent frame `frame` for every rank, host
+     * memory [C, h, w]. */
+    hr_status (*fetch)(void *user, int64_t frame, float *out);
+    void *user;
+} hr_frame_source;
+
+/* Collective over the worker's group. Decodes the source's frames one by one: each rank
+ * its band of rows (ranks without a row only fetch), rank 0 gathers the pictures, notes
+ * their hashes in the receipt and saves them, in the background. Frames are fetched in
+ * the same order on all ranks; windows.decode windowed fetches frame 0 again and again.
+ * Memory does not depend on the number of frames. After a failure of its own the rank has
+ * given up (comm/world.h). */
 hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
-                          const float *latents, hr_render_times *times);
+                          const hr_frame_source *source);
 
 #endif

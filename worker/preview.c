@@ -24,9 +24,10 @@ static hr_status write_picture(const hr_worker *worker, const hr_render *render,
 static hr_status decode_still(hr_worker *worker, const hr_preview *preview,
                               hr_vae_decoder *decoder, float *rgb, const hr_plan *plan)
 {
-    int64_t middle = preview->latents.dim[0] / 2;
-    hr_tensor x = hr_tensor_at(&preview->latents, middle);
-    hr_tensor v = hr_tensor_at(&preview->velocity, middle);
+    const int64_t frame[3] = {plan->latent_channels, plan->latent_height,
+                              plan->latent_width};
+    hr_tensor x = hr_tensor_reshape(&preview->latents, 3, frame);
+    hr_tensor v = hr_tensor_reshape(&preview->velocity, 3, frame);
     hr_tensor clean, picture;
 
     HR_TRY(hr_arena_tensor(worker->arena, HR_F32, x.n_dims, x.dim, &clean));
@@ -47,6 +48,8 @@ hr_status hr_preview_write(hr_worker *worker, const hr_render *render,
 {
     const hr_plan *plan = render->plan;
     hr_arena_mark mark = hr_arena_get_mark(worker->arena);
+    const hr_vae_decoder_options options = {.height = plan->latent_height,
+                                            .width = plan->latent_width};
     hr_vae_decoder *decoder = NULL;
     const hr_vae *vae;
     void *rgb = NULL;
@@ -56,9 +59,7 @@ hr_status hr_preview_write(hr_worker *worker, const hr_render *render,
     HR_TRY_GOTO(hr_alloc_or_fail((size_t)(plan->width * plan->height * 3) * sizeof(float),
                                  "a preview", &rgb),
                 done);
-    HR_TRY_GOTO(hr_vae_decoder_create(vae, worker->stream, plan->latent_height,
-                                      plan->latent_width, &decoder),
-                done);
+    HR_TRY_GOTO(hr_vae_decoder_create(vae, worker->stream, &options, &decoder), done);
     HR_TRY_GOTO(decode_still(worker, preview, decoder, rgb, plan), done);
     status = write_picture(worker, render, preview->step, rgb);
 done:

@@ -5,13 +5,13 @@
 #include "worker/parts.h"
 
 typedef struct hr_preview {
-    hr_tensor latents, velocity; /* [F, C, h, w] before the sampler's step */
+    hr_tensor latents, velocity; /* of the middle frame, before the sampler's step */
     float sigma;
     int step; /* steps done */
 } hr_preview;
 
-/* Decodes the clean picture that the model expects now (x - sigma v) of the middle latent
- * frame, as a still, into preview_folder/step-0005.png. */
+/* Local. Decodes the clean picture that the model expects now (x - sigma v), as a still,
+ * into preview_folder/step-0005.png. */
 hr_status hr_preview_write(hr_worker *worker, const hr_render *render,
                            const hr_preview *preview);
 
