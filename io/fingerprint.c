@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -106,55 +105,6 @@ hr_status hr_fingerprint_file(const char *path, hr_hash *out)
     if (file.fd >= 0)
         close(file.fd);
     hr_text_free(&text);
-    hr_free(memory);
-    return status;
-}
-
-static hr_status add_file(const char *path, hr_text *line)
-{
-    const char *slash = strrchr(path, '/');
-    char digits[HR_HASH_TEXT_BYTES];
-    hr_hash hash;
-
-    HR_TRY(hr_fingerprint_file(path, &hash));
-    return hr_text_printf(line, "%s %s\n", slash != NULL ? slash + 1 : path,
-                          hr_hash_text(hash, digits));
-}
-
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(((const hr_text *)a)->s, ((const hr_text *)b)->s);
-}
-
-static hr_status hash_lines(const hr_text *line, size_t n, hr_hash *out)
-{
-    hr_text all = {0};
-    hr_status status = HR_OK;
-
-    for (size_t i = 0; i < n && status == HR_OK; i++)
-        status = hr_text_add(&all, line[i].s);
-    if (status == HR_OK)
-        *out = hr_hash_bytes(all.s, all.length);
-    hr_text_free(&all);
-    return status;
-}
-
-hr_status hr_fingerprint_files(const char *const *paths, size_t n, hr_hash *out)
-{
-    hr_text *line;
-    void *memory;
-    hr_status status = HR_OK;
-
-    HR_TRY(hr_alloc_or_fail(n * sizeof *line, "fingerprints", &memory));
-    line = memory;
-    for (size_t i = 0; i < n && status == HR_OK; i++)
-        status = add_file(paths[i], &line[i]);
-    if (status == HR_OK) {
-        qsort(line, n, sizeof *line, by_text);
-        status = hash_lines(line, n, out);
-    }
-    for (size_t i = 0; i < n; i++)
-        hr_text_free(&line[i]);
     hr_free(memory);
     return status;
 }

@@ -13,7 +13,7 @@ enum {
     DIGITS = HR_HASH_TEXT_BYTES - 1,
     MAX_FILE_BYTES = 256 << 20,
     MAX_COUNT = 10 << 20, /* of steps and of frames */
-    MAX_LINES = 1000      /* of a group of the head: finding one is a walk over them */
+    MAX_LINES = 20000     /* of a group of the head: finding one is a walk over them */
 };
 
 static const char format_name[] = "haloreel receipt 1";

@@ -55,18 +55,13 @@ static void test_rule(void **state)
 {
     static char zeros[1 << 20];
     char digits[2][HR_HASH_TEXT_BYTES], text[200];
-    const char *path = make_file(mib + 5, 0), *paths[1] = {path};
-    hr_hash hash, listed;
+    const char *path = make_file(mib + 5, 0);
 
     (void)state;
     snprintf(text, sizeof text, "%d %s %s", (1 << 20) + 5,
              hr_hash_text(hr_hash_bytes(zeros, sizeof zeros), digits[0]),
              hr_hash_text(hr_hash_bytes(zeros, 5), digits[1]));
-    hash = of(path);
-    assert_true(hr_hash_equal(hash, hr_hash_bytes(text, strlen(text))));
-    snprintf(text, sizeof text, "w.safetensors %s\n", hr_hash_text(hash, digits[0]));
-    hr_test_ok(hr_fingerprint_files(paths, 1, &listed));
-    assert_true(hr_hash_equal(listed, hr_hash_bytes(text, strlen(text))));
+    assert_true(hr_hash_equal(of(path), hr_hash_bytes(text, strlen(text))));
 }
 
 static void test_short_file(void **state)
@@ -98,40 +93,14 @@ static void test_long_file(void **state)
     assert_false(sees(path, mib));
 }
 
-static void test_several(void **state)
-{
-    const char *folder = hr_test_folder(), *other = hr_test_folder();
-    const char *paths[3] = {hr_test_path(folder, "a"), hr_test_path(folder, "b"),
-                            hr_test_path(other, "b")};
-    const char *turned[2] = {paths[1], paths[0]}, *moved[2] = {paths[0], paths[2]};
-    hr_hash hash, again;
-
-    (void)state;
-    hr_test_write(paths[0], "first", 5);
-    hr_test_write(paths[1], "second", 6);
-    hr_test_write(paths[2], "second", 6);
-    hr_test_ok(hr_fingerprint_files(paths, 2, &hash));
-    hr_test_ok(hr_fingerprint_files(turned, 2, &again));
-    assert_true(hr_hash_equal(hash, again));
-    hr_test_ok(hr_fingerprint_files(moved, 2, &again)); /* the folder does not count */
-    assert_true(hr_hash_equal(hash, again));
-    hr_test_ok(hr_fingerprint_files(paths, 1, &again));
-    assert_false(hr_hash_equal(hash, again));
-    hr_test_write(paths[0], "second", 6); /* swapped */
-    hr_test_write(paths[1], "first", 5);
-    hr_test_ok(hr_fingerprint_files(paths, 2, &again));
-    assert_false(hr_hash_equal(hash, again));
-}
-
 static void test_unreadable(void **state)
 {
     const char *folder = hr_test_folder();
-    const char *paths[2] = {hr_test_path(folder, "a"), hr_test_path(folder, "none")};
     hr_hash hash;
 
     (void)state;
-    hr_test_write(paths[0], "first", 5);
-    hr_test_fails(HR_ERR_IO, "none: No such file", hr_fingerprint_files(paths, 2, &hash));
+    hr_test_fails(HR_ERR_IO, "none: No such file",
+                  hr_fingerprint_file(hr_test_path(folder, "none"), &hash));
     hr_test_fails(HR_ERR_IO, "not a plain file", hr_fingerprint_file(folder, &hash));
     hr_test_release_log();
 }
@@ -142,7 +111,6 @@ int main(void)
         cmocka_unit_test_teardown(test_rule, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_short_file, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_long_file, hr_test_leak_teardown),
-        cmocka_unit_test_teardown(test_several, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_unreadable, hr_test_leak_teardown),
     };
 
