@@ -165,9 +165,11 @@ hr_status hr_pack_linear_shards(hr_stream *stream, const hr_tensor *weight,
 
     if (weight->n_dims != 2)
         return violated("pack", "the weight is [out, in]", weight, 1);
-    if (n < 1 || n > shards->total || (by_in && (n & (n - 1)) != 0) ||
+    if (n < 1 || n > shards->total || shards->total > HR_SHARDS_MAX ||
+        (n & (n - 1)) != 0 || (shards->total & (shards->total - 1)) != 0 ||
         weight->dim[by_in ? 1 : 0] % n != 0)
-        return violated("pack", "the shards divide the weight", weight, 1);
+        return violated("pack", "the shards divide the weight, 1, 2, 4 or 8 of them",
+                        weight, 1);
     return create_packed(stream, weight, HR_PACKED_LINEAR, shards, out);
 }
 

@@ -35,9 +35,11 @@ hr_status hr_pack_linear(hr_stream *stream, const hr_tensor *weight, hr_packed *
  * by columns (its inputs), of which `weight` holds `n` neighbours. Every shard is a
  * product of its own: its bits depend neither on n nor on the shards beside it. */
 typedef enum hr_shard_axis { HR_SHARDS_BY_OUT = 0, HR_SHARDS_BY_IN } hr_shard_axis;
+enum { HR_SHARDS_MAX = 8 };
 typedef struct hr_shards {
     hr_shard_axis axis;
-    int n, total; /* 1 <= n <= total; n divides that dimension, a power of two by input */
+    int n,
+        total; /* powers of two, n <= total <= HR_SHARDS_MAX; n divides the dimension */
 } hr_shards;
 hr_status hr_pack_linear_shards(hr_stream *stream, const hr_tensor *weight,
                                 const hr_shards *shards, hr_packed **out);

@@ -19,9 +19,10 @@ typedef struct gemm_plan {
     const hr_cpu *cpu;
     const hr_cpu_packed *packed;
     int64_t tile_rows, row_tiles;
-    bool fetched; /* the rows of x are not used where they lie */
-    int levels;   /* tiles of products that live at once: the tree's depth */
-    float *work;  /* per thread: those tiles, then fetched rows, shard by shard */
+    bool fetched;        /* the rows of x are not used where they lie */
+    int64_t tile_floats; /* of a product of a tile */
+    int n_products;      /* that live at once */
+    float *work;         /* per thread: those, then fetched rows, shard by shard */
     int64_t work_floats;
     int64_t tiles, shares; /* rows times pieces, and into how many parts they are cut */
     const hr_onednn_conv *conv[2][2]; /* [last row tile][last piece of a shard] */
@@ -40,8 +41,7 @@ static int64_t at_most(int64_t n, int64_t limit)
 static gemm_plan plan_gemm(const hr_stream *stream, const hr_cpu_gemm *gemm)
 {
     const hr_cpu_packed *packed = gemm->weight->state;
-    gemm_plan plan = {
-        .gemm = gemm, .cpu = hr_cpu_of(stream), .packed = packed, .levels = 1};
+    gemm_plan plan = {.gemm = gemm, .cpu = hr_cpu_of(stream), .packed = packed};
     int64_t rows = ceil_div(gemm->rows * packed->n_of_matrix, TILES_WANTED);
 
     rows = ceil_div(rows, MIN_ROWS) * MIN_ROWS;
@@ -50,9 +50,12 @@ static gemm_plan plan_gemm(const hr_stream *stream, const hr_cpu_gemm *gemm)
     plan.row_tiles = ceil_div(gemm->rows, plan.tile_rows);
     plan.fetched =
         gemm->x == NULL || gemm->x_dtype != packed->dtype || packed->in_shards > 1;
-    for (int n = packed->in_shards; n > 1; n /= 2)
-        plan.levels++;
-    plan.work_floats = plan.levels * plan.tile_rows * packed->piece_width;
+    plan.n_products = packed->in_shards;
+    if (plan.n_products > HR_CPU_STORE_PRODUCTS) /* all of a group, the sums before it */
+        plan.n_products =
+            HR_CPU_STORE_PRODUCTS + packed->in_shards / HR_CPU_STORE_PRODUCTS - 1;
+    plan.tile_floats = plan.tile_rows * packed->piece_width;
+    plan.work_floats = plan.n_products * plan.tile_floats;
     if (plan.fetched)
         plan.work_floats += plan.tile_rows * gemm->depth;
     plan.work_floats = ceil_div(plan.work_floats, 16) * 16;
@@ -91,8 +94,7 @@ typedef struct gemm_tile {
     int thread;
 } gemm_tile;
 
-/* The product of shard `shard` into `out`, with the bias where it is the first of several
- * (a single one gets it when it is stored). */
+/* The product of one shard by input into `out`. */
 static hr_status run_shard(const gemm_tile *t, int shard, float *out)
 {
     const gemm_plan *plan = t->plan;
@@ -111,61 +113,69 @@ static hr_status run_shard(const gemm_tile *t, int shard, float *out)
     return hr_onednn_run(plan->cpu->onednn, &run);
 }
 
-/* What brings a product of the tile to where it goes: to `out` from column `column` on,
- * or, where `to` is given, to another product. */
-static hr_cpu_store store_of(const gemm_tile *t, const float *product, float *to)
+/* Products of some neighbours, from the tile at `products` on, to where they go. */
+static hr_cpu_store store_of(const gemm_tile *t, const float *products, int n)
 {
     const gemm_plan *plan = t->plan;
-    hr_cpu_store store = {.product = product,
+
+    return (hr_cpu_store){.product = products,
+                          .n_products = n,
+                          .next_product = plan->tile_floats,
                           .row = t->row_tile * plan->tile_rows,
                           .rows = rows_of(plan, t->row_tile),
                           .column = hr_cpu_piece_column(plan->packed, t->piece),
                           .width = hr_cpu_piece_columns(plan->packed, t->piece),
                           .out = plan->gemm->out};
-
-    if (to == NULL)
-        return store;
-    store.row = store.column = 0;
-    store.out = (hr_tensor){
-        .data = to, .dtype = HR_F32, .n_dims = 2, .dim = {store.rows, store.width}};
-    return store;
 }
 
-/* The tree over shards [first, first + n), into the tile of products at `out`; the tiles
- * behind it are for sums that wait. */
-static hr_status run_shards(const gemm_tile *t, int first, int n, float *out)
+/* Makes the first of n products their sum; `bias` may be absent. */
+static void add_up(const gemm_tile *t, float *products, int n, const hr_tensor *bias)
 {
-    const gemm_plan *plan = t->plan;
-    float *right = out + plan->tile_rows * plan->packed->piece_width;
-    hr_cpu_store add;
+    hr_cpu_store add = store_of(t, products, n);
 
-    if (n > 1) {
-        HR_TRY(run_shards(t, first, n / 2, out));
-        HR_TRY(run_shards(t, first + n / 2, n / 2, right));
-        add = store_of(t, right, out);
-        add.accumulate = true;
-        plan->cpu->kernels->store(&add);
-        return HR_OK;
+    add.out = (hr_tensor){
+        .data = products, .dtype = HR_F32, .n_dims = 2, .dim = {add.rows, add.width}};
+    if (bias->n_dims > 0)
+        add.bias = hr_tensor_slice(bias, add.column, add.width);
+    add.row = add.column = 0;
+    t->plan->cpu->kernels->store(&add);
+}
+
+/* Shards [first, first + n), one to each tile at `products` and behind it. */
+static hr_status run_shards(const gemm_tile *t, int first, int n, float *products)
+{
+    for (int i = 0; i < n; i++)
+        HR_TRY(run_shard(t, first + i, products + i * t->plan->tile_floats));
+    return HR_OK;
+}
+
+/* More shards than can be stored at once, as sums of groups of them. */
+static hr_status run_groups(const gemm_tile *t, int n_groups, float *products)
+{
+    const hr_tensor none = {0};
+
+    for (int i = 0; i < n_groups; i++) {
+        float *sum = products + i * t->plan->tile_floats;
+
+        HR_TRY(run_shards(t, i * HR_CPU_STORE_PRODUCTS, HR_CPU_STORE_PRODUCTS, sum));
+        add_up(t, sum, HR_CPU_STORE_PRODUCTS, i == 0 ? &t->plan->gemm->bias : &none);
     }
-    HR_TRY(run_shard(t, first, out));
-    if (first > 0 || plan->packed->in_shards == 1 || plan->gemm->bias.n_dims == 0)
-        return HR_OK;
-    add = store_of(t, out, out);
-    add.bias = hr_tensor_slice(&plan->gemm->bias,
-                               hr_cpu_piece_column(plan->packed, t->piece), add.width);
-    plan->cpu->kernels->store(&add);
     return HR_OK;
 }
 
 static hr_status run_tile(const gemm_tile *t)
 {
     const gemm_plan *plan = t->plan;
-    float *product = plan->work + t->thread * plan->work_floats;
-    hr_cpu_store store = store_of(t, product, NULL);
+    int n = plan->packed->in_shards, n_groups = n / HR_CPU_STORE_PRODUCTS;
+    float *products = plan->work + t->thread * plan->work_floats;
+    hr_cpu_store store = store_of(t, products, n_groups > 1 ? n_groups : n);
 
-    HR_TRY(run_shards(t, 0, plan->packed->in_shards, product));
-    if (plan->packed->in_shards == 1)
+    if (n_groups > 1) {
+        HR_TRY(run_groups(t, n_groups, products));
+    } else {
+        HR_TRY(run_shards(t, 0, n, products));
         store.bias = plan->gemm->bias;
+    }
     store.activation = plan->gemm->activation;
     store.accumulate = plan->gemm->accumulate;
     plan->cpu->kernels->store(&store);
@@ -207,8 +217,8 @@ static void fetch(const gemm_plan *plan, int64_t row, int64_t n, float *to)
 static hr_status run_tiles(const gemm_plan *plan, int64_t first, int64_t last, int thread)
 {
     const hr_cpu_gemm *gemm = plan->gemm;
-    float *fetched = plan->work + thread * plan->work_floats +
-                     plan->levels * plan->tile_rows * plan->packed->piece_width;
+    float *fetched =
+        plan->work + thread * plan->work_floats + plan->n_products * plan->tile_floats;
     size_t row_bytes = (size_t)gemm->depth * hr_dtype_size(plan->packed->dtype);
 
     for (int64_t i = first; i < last; i++) {

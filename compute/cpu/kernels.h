@@ -46,9 +46,13 @@ typedef struct hr_cpu_attention_head {
 } hr_cpu_attention_head;
 
 /* A piece of a matrix product on its way out: rows [row, row + rows) and columns [column,
- * column + width) of out = activation(product + bias), or of out += product + bias. */
+ * column + width) of out = activation(product + bias), or of out += product + bias. Two
+ * or four products are added as a binary tree, the bias to the first. */
+enum { HR_CPU_STORE_PRODUCTS = 4 };
 typedef struct hr_cpu_store {
     const float *product; /* [rows, width] */
+    int n_products;       /* 1, 2 or 4 */
+    int64_t next_product; /* floats from one to the next */
     int64_t row, rows, column, width;
     hr_tensor out, bias; /* out: fp [.., columns]; bias: F32 [columns], optional */
     hr_activation activation;

@@ -192,11 +192,9 @@ static void packing(void **state)
 
 static void shards(void **state)
 {
-    static const hr_shards bad[] = {{HR_SHARDS_BY_OUT, 0, 1},
-                                    {HR_SHARDS_BY_OUT, 4, 2},
-                                    {HR_SHARDS_BY_OUT, 4, 4},
-                                    {HR_SHARDS_BY_IN, 8, 8},
-                                    {HR_SHARDS_BY_IN, 3, 3}};
+    static const hr_shards bad[] = {{HR_SHARDS_BY_OUT, 0, 1}, {HR_SHARDS_BY_OUT, 4, 2},
+                                    {HR_SHARDS_BY_OUT, 4, 4}, {HR_SHARDS_BY_IN, 8, 8},
+                                    {HR_SHARDS_BY_IN, 3, 3},  {HR_SHARDS_BY_IN, 4, 16}};
     hr_tensor w = F32(6, 12);
     hr_packed *packed = NULL;
 

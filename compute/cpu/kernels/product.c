@@ -1,13 +1,13 @@
 /* Before and after a matrix product: its rows, and what becomes of it. */
 #include "compute/cpu/kernels/level.h"
 
-/* Inlined with a constant activation, as in pointwise.c. */
-static inline __attribute__((always_inline)) void store(const hr_cpu_store *piece,
-                                                        hr_activation activation)
+/* Inlined with a constant activation, as in pointwise.c, and number of products. */
+static inline __attribute__((always_inline)) void
+store(const hr_cpu_store *piece, hr_activation activation, int n_products)
 {
     const hr_tensor *out = &piece->out;
     const float *bias = NULL;
-    int64_t n = piece->width;
+    int64_t n = piece->width, next = piece->next_product;
     bool accumulate = piece->accumulate;
 
     if (piece->bias.n_dims > 0)
@@ -23,6 +23,11 @@ static inline __attribute__((always_inline)) void store(const hr_cpu_store *piec
 
             if (bias != NULL)
                 y += vec_get(bias, HR_F32, i, n);
+            if (n_products > 1)
+                y += vec_get(product + next, HR_F32, i, n);
+            if (n_products > 2)
+                y += vec_get(product + 2 * next, HR_F32, i, n) +
+                     vec_get(product + 3 * next, HR_F32, i, n);
             if (accumulate)
                 y += vec_get(to, dtype, i, n);
             vec_put(to, dtype, i, n, activated(y, activation));
@@ -32,12 +37,16 @@ static inline __attribute__((always_inline)) void store(const hr_cpu_store *piec
 
 void HR_LEVEL_NAME(hr_cpu_store_product)(const hr_cpu_store *piece)
 {
-    if (piece->activation == HR_ACT_SILU)
-        store(piece, HR_ACT_SILU);
+    if (piece->n_products == 4)
+        store(piece, piece->activation, 4);
+    else if (piece->n_products == 2)
+        store(piece, piece->activation, 2);
+    else if (piece->activation == HR_ACT_SILU)
+        store(piece, HR_ACT_SILU, 1);
     else if (piece->activation == HR_ACT_GELU_TANH)
-        store(piece, HR_ACT_GELU_TANH);
+        store(piece, HR_ACT_GELU_TANH, 1);
     else
-        store(piece, HR_ACT_NONE);
+        store(piece, HR_ACT_NONE, 1);
 }
 
 void HR_LEVEL_NAME(hr_cpu_widen)(const uint16_t *from, int64_t n, float *to)
