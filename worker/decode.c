@@ -106,22 +106,20 @@ static hr_status open_host(decode *d)
 static hr_status open_all(decode *d)
 {
     const hr_plan *p = d->render->plan;
-    const hr_job *job = d->render->job;
     const int64_t shape[3] = {p->frames, p->height, p->width};
-    bool windowed = job->decode == HR_DECODE_WINDOWED;
     const hr_save_options nowhere = {0};
 
     d->n_pictures = hr_model_get_config(d->worker->model)->vae.scale_temporal;
     d->row_values = p->width * 3;
     d->segments = hr_segments_make(
-        p->latent_frames, windowed ? (job->window_frames - 1) / d->n_pictures + 1 : 0);
+        p->latent_frames, p->decode == HR_DECODE_WINDOWED ? p->windows.length : 0);
     HR_TRY(make_group(d));
     HR_TRY(open_decoder(d));
     HR_TRY(open_host(d));
     if (!is_first_rank(d))
         return HR_OK;
-    return hr_saver_open(is_dry(d) ? &nowhere : &d->render->save, shape, job->fps,
-                         &d->saver);
+    return hr_saver_open(is_dry(d) ? &nowhere : &d->render->save, shape,
+                         d->render->job->fps, &d->saver);
 }
 
 /* The bands of `n` pictures into rank 0's, straight to their places. */
