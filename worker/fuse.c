@@ -162,6 +162,7 @@ static hr_status step_sample(const hr_fuser *fuser, int64_t frame,
     }
     HR_TRY(hr_sampler_step(run->sampler, stream, args));
     HR_TRY(trace(fuser, args->step, frame, "latents", &args->x));
+    HR_TRY(hr_stream_sync(stream)); /* the host's buffers have been read now */
     for (int i = 0; i < n; i++)
         HR_TRY(hr_copy_to_host(stream, fuser->history[i], &args->history[i]));
     HR_TRY(hr_copy_to_host(stream, fuser->x, &args->x));

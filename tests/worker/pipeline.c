@@ -49,7 +49,7 @@ static hr_render make_render(const hr_model *model, const hr_golden_run *run,
         .job = job,
         .plan = plan,
         .latents_in = options->latents_in,
-        .scratch_folder = hr_test_folder(),
+        .scratch_folder = options->folder,
         .stop_after_step = options->latents_only ? plan->n_steps : 0,
         .receipt = options->receipt,
         .hooks = options->hooks,
@@ -91,7 +91,8 @@ static void run_worker(hr_group *group, const hr_worker_options *worker_options,
 void hr_pipeline_estimate(const hr_golden *golden, const hr_golden_run *run,
                           bool keep_parts, hr_device *device, hr_pipeline_figures *out)
 {
-    const hr_pipeline_options options = {.keep_parts = keep_parts};
+    const hr_pipeline_options options = {.keep_parts = keep_parts,
+                                         .folder = hr_test_folder()};
     hr_worker_options worker = {
         .device = device, .keep_parts = keep_parts, .layout = layout_of(&options)};
     hr_world *world;
