@@ -19,7 +19,7 @@ typedef struct hr_place {
 int hr_layout_size(const hr_layout *layout); /* ranks that are not idle */
 hr_place hr_layout_place(const hr_layout *layout, int rank);
 int hr_layout_rank(const hr_layout *layout, const hr_place *place);
-/* "2 windows x 1 stage x 4 tensor x 1 cfg" for people. */
+/* "2 windows x 1 stage x 4 tensor x 1 cfg" for people; returns `out`. */
 char *hr_layout_text(const hr_layout *layout, char out[96]);
 
 /* What there is to share out. */
@@ -35,12 +35,13 @@ typedef struct hr_layout_request {
     uint64_t activation_bytes; /* of one rank, whatever the layout */
 } hr_layout_request;
 
-/* Fills in what is auto and checks the rest. Refused (HR_ERR_NOMEM, exit 4) with the
- * nearest layouts that work: one that needs more ranks than there are, tensor that does
- * not divide the shards or crosses hosts unevenly, more stages than layers, cfg 2 without
- * guidance. More window groups than windows is fine: some then wait. Auto wants, in this
- * order: weights that fit (stages, then tensor within a host), no idle ranks, windows,
- * cfg, then stages, then tensor. */
+/* Fills in what is auto and checks the rest. Refused with the nearest layouts that work:
+ * one that needs more ranks than there are, tensor that does not divide the shards or
+ * crosses hosts unevenly, more stages than layers, cfg 2 without guidance (HR_ERR_ARG),
+ * a model that does not fit into the ranks' memory (HR_ERR_NOMEM). More window groups
+ * than windows is fine: some then wait. Auto takes, among the layouts that fit, the one
+ * with the shortest estimated step (docs/long-video.md); on a tie more windows, then cfg,
+ * then fewer stages, then less tensor. It keeps tensor groups within a host. */
 hr_status hr_layout_choose(const hr_layout_request *request, hr_layout *out);
 
 #endif
