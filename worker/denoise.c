@@ -27,7 +27,8 @@ typedef struct denoise {
     hr_fuser *fuser; /* NULL where this rank leads no group */
     hr_watch *watch;
     float *frames, *velocity; /* host, [length, C, h, w] */
-    hr_unit gathered;         /* the window whose frames were gathered last */
+    int step;                 /* of the window gathered last; -1 before the first */
+    hr_range read;            /* the windows of that step that have been gathered */
 } denoise;
 
 static bool is_leader(const denoise *d)
@@ -42,25 +43,23 @@ static bool owns(const denoise *d, int64_t frame)
     return frame >= owned.first && frame < owned.first + owned.n;
 }
 
-/* The last window of this group that sees the frame at this step, or -1. */
-static int64_t last_to_see(const denoise *d, int64_t frame, int step)
-{
-    const hr_schedule *s = &d->run->schedule;
-    hr_range mine = hr_schedule_windows(s, step, d->worker->place.windows);
-    hr_range seeing = hr_windows_seeing(&s->windows, step, frame);
-    int64_t end = mine.first + mine.n, seeing_end = seeing.first + seeing.n;
-    int64_t last = (end < seeing_end ? end : seeing_end) - 1;
-
-    return last < mine.first || last < seeing.first ? -1 : last;
-}
-
 /* Windows of this group that read the frame's sample of this step are still to come. */
 static bool is_still_read(const denoise *d, int64_t frame, int step)
 {
-    if (step < d->gathered.step)
+    const hr_schedule *s = &d->run->schedule;
+    hr_range mine, seeing;
+    int64_t first, end;
+
+    if (step < d->step)
         return false;
-    return last_to_see(d, frame, step) >
-           (step > d->gathered.step ? -1 : d->gathered.window);
+    mine = hr_schedule_windows(s, step, d->worker->place.windows);
+    seeing = hr_windows_seeing(&s->windows, step, frame);
+    first = mine.first > seeing.first ? mine.first : seeing.first;
+    end = mine.first + mine.n < seeing.first + seeing.n ? mine.first + mine.n
+                                                        : seeing.first + seeing.n;
+    if (first >= end)
+        return false;
+    return step > d->step || first < d->read.first || end > d->read.first + d->read.n;
 }
 
 /* A frame can be stepped when its predictions are there and nobody reads the sample of
@@ -126,33 +125,65 @@ static hr_status wait_for_frame(denoise *d, int64_t frame, int step)
     return HR_OK;
 }
 
-static hr_status take_frame(denoise *d, const hr_unit *unit, int64_t position)
+static hr_status take_frames(denoise *d, const hr_unit *unit)
 {
-    int64_t frame =
-        hr_windows_shown(&d->run->schedule.windows, unit->step, unit->window, position);
-    float *place = d->frames + (size_t)position * d->run->frame_floats;
+    const hr_windows *w = &d->run->schedule.windows;
 
-    HR_TRY(wait_for_frame(d, frame, unit->step));
-    if (owns(d, frame))
-        return hr_states_read(d->states, frame, unit->step, place);
-    hr_halo_read_frame(d->halo, frame, unit->step, place);
-    if (last_to_see(d, frame, unit->step) == unit->window)
-        hr_halo_drop_frame(d->halo, frame, unit->step);
+    for (int64_t i = 0; i < w->length; i++) {
+        int64_t frame = hr_windows_shown(w, unit->step, unit->window, i);
+        float *place = d->frames + (size_t)i * d->run->frame_floats;
+
+        HR_TRY(wait_for_frame(d, frame, unit->step));
+        if (owns(d, frame))
+            HR_TRY(hr_states_read(d->states, frame, unit->step, place));
+        else
+            hr_halo_read_frame(d->halo, frame, unit->step, place);
+    }
     return HR_OK;
+}
+
+/* Windows of a step come one beside the other. */
+static void note_window(denoise *d, const hr_unit *unit)
+{
+    if (unit->step > d->step)
+        d->read = (hr_range){.first = unit->window};
+    d->step = unit->step;
+    if (unit->window < d->read.first)
+        d->read.first = unit->window;
+    d->read.n++;
+}
+
+static void drop_frames(const denoise *d, const hr_unit *unit)
+{
+    const hr_windows *w = &d->run->schedule.windows;
+
+    for (int64_t i = 0; i < w->length; i++) {
+        int64_t frame = hr_windows_shown(w, unit->step, unit->window, i);
+
+        if (!owns(d, frame) && !is_still_read(d, frame, unit->step))
+            hr_halo_drop_frame(d->halo, frame, unit->step);
+    }
+}
+
+static bool is_gathered(const denoise *d, const hr_unit *unit)
+{
+    return unit->step == d->step && unit->window >= d->read.first &&
+           unit->window < d->read.first + d->read.n;
 }
 
 /* The frames that a window sees, once for all its branches. */
 static hr_status gather(denoise *d, const hr_unit *unit)
 {
-    int64_t length = d->run->schedule.windows.length;
-    size_t bytes = (size_t)length * d->run->frame_floats * sizeof(float);
+    size_t bytes =
+        (size_t)d->run->schedule.windows.length * d->run->frame_floats * sizeof(float);
 
-    if (!hr_units_is_first_stage(d->units) ||
-        (d->gathered.step == unit->step && d->gathered.window == unit->window))
+    if (!hr_units_is_first_stage(d->units) || is_gathered(d, unit))
         return HR_OK;
-    for (int64_t i = 0; is_leader(d) && i < length; i++)
-        HR_TRY(take_frame(d, unit, i));
-    d->gathered = *unit;
+    if (is_leader(d))
+        HR_TRY(take_frames(d, unit));
+    note_window(d, unit);
+    if (is_leader(d))
+        drop_frames(d, unit);
     if (d->worker->heads != NULL)
         HR_TRY(hr_group_broadcast(d->worker->heads, 0, d->frames, bytes));
     return hr_group_broadcast(d->worker->tensor, 0, d->frames, bytes);
@@ -193,7 +224,7 @@ static hr_status finish_frames(denoise *d)
 {
     hr_range owned = hr_states_owned(d->states);
 
-    d->gathered = (hr_unit){.step = d->run->schedule.n_steps};
+    d->step = d->run->schedule.n_steps; /* nothing is read any more */
     HR_TRY(settle(d));
     for (int64_t f = owned.first; f < owned.first + owned.n; f++)
         HR_TRY(wait_for_frame(d, f, d->run->schedule.n_steps));
@@ -247,8 +278,7 @@ static void close_rooms(denoise *d)
 hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock *clock,
                            hr_render_times *times)
 {
-    denoise d = {
-        .run = run, .worker = run->worker, .states = states, .gathered = {.step = -1}};
+    denoise d = {.run = run, .worker = run->worker, .states = states, .step = -1};
     hr_arena_mark mark = hr_arena_get_mark(run->worker->arena);
     hr_status status = open_rooms(&d, clock), after;
 
