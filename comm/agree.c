@@ -115,7 +115,7 @@ hr_status hr_control_agree(hr_world *world, hr_status mine, bool is_leaving)
     hr_wait_end(&wait);
     if (world->rank == 0 && mine != HR_OK)
         hr_log_forget_error();
-    if (status != HR_OK && world->failure == HR_OK)
+    if (status != HR_OK)
         world->failure = status;
     return status;
 }

@@ -41,11 +41,13 @@ hr_status hr_control_open(hr_world *world)
     world->control = control;
     if (control != NULL) {
         control->heard_seconds = hr_alloc(n * sizeof *control->heard_seconds);
+        control->waiting_seconds = hr_alloc(n * sizeof *control->waiting_seconds);
         control->process = hr_alloc(n * sizeof *control->process);
         control->is_watched = hr_alloc(n * sizeof *control->is_watched);
         control->arrival = hr_alloc(n * sizeof *control->arrival);
     }
-    if (control == NULL || control->heard_seconds == NULL || control->process == NULL ||
+    if (control == NULL || control->heard_seconds == NULL ||
+        control->waiting_seconds == NULL || control->process == NULL ||
         control->is_watched == NULL || control->arrival == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: the control channel");
     return post(world);
@@ -103,6 +105,7 @@ void hr_control_close(hr_world *world, bool is_orderly)
     else
         hr_request_free(control->receive);
     hr_free(control->heard_seconds);
+    hr_free(control->waiting_seconds);
     hr_free(control->process);
     hr_free(control->is_watched);
     hr_free(control->arrival);
@@ -163,6 +166,13 @@ void hr_control_sign(hr_world *world)
         return;
     control->next_sign_seconds =
         now + (pause < most_sign_seconds ? pause : most_sign_seconds);
+    hr_control_send_all(world, &notice);
+}
+
+void hr_control_say_waiting(hr_world *world)
+{
+    const hr_notice notice = {.kind = HR_NOTICE_WAITING};
+
     hr_control_send_all(world, &notice);
 }
 
@@ -248,6 +258,9 @@ static void take_notice(hr_world *world, int from, const hr_notice *in)
         break;
     case HR_NOTICE_SIGN:
         control->heard_seconds[from] = hr_clock_seconds();
+        break;
+    case HR_NOTICE_WAITING:
+        control->waiting_seconds[from] = hr_clock_seconds();
         break;
     case HR_NOTICE_ARRIVED:
         arrival->number = in->number;

@@ -22,6 +22,8 @@ void hr_control_poll(hr_world *world);
 void hr_control_give_up(hr_world *world, hr_status status);
 /* Local: tells all others that this rank works, so that they wait on; now and then. */
 void hr_control_sign(hr_world *world);
+/* Local: tells all others that this rank waits itself. */
+void hr_control_say_waiting(hr_world *world);
 /* Local: to rank 0. */
 void hr_control_report(hr_world *world, const hr_report *report);
 /* Local: `rank` is gone (HR_ERR_DEVICE) or has not answered in time (HR_ERR_TIMEOUT).

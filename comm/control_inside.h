@@ -11,6 +11,7 @@ typedef enum hr_notice_kind {
     HR_NOTICE_GIVE_UP = 0, /* status; lost: who, or -1 for the sender itself */
     HR_NOTICE_REPORT,      /* body: report */
     HR_NOTICE_SIGN,        /* still at work */
+    HR_NOTICE_WAITING,     /* has waited for somebody for half of the deadline */
     HR_NOTICE_ARRIVED,     /* at agreement `number` with status; body: last error */
     HR_NOTICE_VERDICT,     /* of agreement `number`: status */
     HR_NOTICE_DRAIN        /* number: messages sent to the receiver so far */
@@ -44,11 +45,12 @@ struct hr_control {
     hr_notice in;
     hr_outgoing *outgoing;
     double next_watch_seconds, next_sign_seconds;
-    double *heard_seconds; /* [size], the last sign or report of each; 0: never */
-    hr_process *process;   /* [size] */
-    bool *is_watched;      /* [size] */
-    hr_arrival *arrival;   /* [size] */
-    uint64_t n_agreements; /* that this rank has begun */
+    double *heard_seconds;   /* [size], the last sign or report of each; 0: never */
+    hr_process *process;     /* [size] */
+    double *waiting_seconds; /* [size], likewise, when each said that it waits */
+    bool *is_watched;        /* [size] */
+    hr_arrival *arrival;     /* [size] */
+    uint64_t n_agreements;   /* that this rank has begun */
     uint64_t verdict_number;
     hr_status verdict;
     hr_status

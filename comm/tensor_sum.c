@@ -55,8 +55,8 @@ hr_status hr_tensor_sum(hr_group *group, hr_stream *stream, hr_arena *arena,
 {
     const int64_t n = hr_tensor_count(x);
     const hr_tensor flat = hr_tensor_reshape(x, HR_DIMS(n));
-    hr_arena_mark mark = hr_arena_get_mark(arena);
     hr_status status = HR_OK;
+    hr_arena_mark mark;
     hr_tensor theirs;
 
     if (group == NULL || group->size == 1)

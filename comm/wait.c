@@ -39,15 +39,29 @@ static void rest(double waited)
     nanosleep(&nap, NULL);
 }
 
-/* Whoever has shown a sign of life is waited for anew. */
+/* Whoever has shown a sign of life is waited for anew. Ranks wait for ranks that wait:
+ * the last of such a chain is to blame. So a rank says that it works when its wait
+ * begins, and that it waits when half of the deadline is over, and is then waited for
+ * longer than one that says nothing. */
 static void check_deadline(hr_wait *wait, double now)
 {
     hr_world *world = wait->world;
-    double since = wait->start_seconds;
+    const hr_control *control = world->control;
+    double since = wait->start_seconds, limit = world->deadline_seconds;
 
-    if (wait->peer >= 0 && world->control->heard_seconds[wait->peer] > since)
-        since = world->control->heard_seconds[wait->peer];
-    if (now - since < world->deadline_seconds)
+    if (!wait->has_signed && now - since > yield_seconds) {
+        hr_control_sign(world);
+        wait->has_signed = true;
+    }
+    if (!wait->has_said_waiting && now - since > limit / 2) {
+        hr_control_say_waiting(world);
+        wait->has_said_waiting = true;
+    }
+    if (wait->peer >= 0 && control->heard_seconds[wait->peer] > since)
+        since = control->heard_seconds[wait->peer];
+    if (wait->peer >= 0 && control->waiting_seconds[wait->peer] > since)
+        limit *= 1.5;
+    if (now - since < limit)
         return;
     if (wait->peer >= 0)
         hr_control_lose(world, wait->peer, HR_ERR_TIMEOUT);

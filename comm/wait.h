@@ -11,6 +11,7 @@ typedef struct hr_wait {
     bool is_for_end;    /* goes on although somebody has given up */
     double start_seconds;
     unsigned n_pauses;
+    bool has_signed, has_said_waiting;
 } hr_wait;
 
 hr_wait hr_wait_begin(hr_world *world, hr_traffic traffic);
