@@ -1,12 +1,11 @@
 #include "cli/batch.h"
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum { SLUG_BYTES = 40, MAX_PROMPTS_FILE = 64 << 20, MAX_VIDEOS = 10000 };
 
@@ -153,17 +152,16 @@ static hr_status style_prompt(const hr_model_entry *entry, hr_video *video)
     return status;
 }
 
-static hr_status draw_seed(hr_job *job)
+/* 32 bits: what the reference's generator takes. All ranks draw the same for the video of
+ * this number. */
+static void draw_seed(hr_job *job, uint64_t seed_key, size_t number)
 {
-    uint32_t drawn; /* 32 bits: what the reference's generator takes */
+    const uint64_t source[2] = {seed_key, number};
 
     if (job->is_set[HR_KEY_SEED])
-        return HR_OK;
-    if (getrandom(&drawn, sizeof drawn, 0) != sizeof drawn)
-        return hr_fail(HR_ERR_INTERNAL, "cannot draw a seed: %s", strerror(errno));
-    job->seed = drawn;
+        return;
+    job->seed = hr_hash_bytes(source, sizeof source).low & UINT32_MAX;
     job->is_set[HR_KEY_SEED] = true;
-    return HR_OK;
 }
 
 /* What the user fixed, and what varies over the videos. */
@@ -171,6 +169,7 @@ typedef struct batch_source {
     const hr_render_options *options;
     const hr_model_entry *entry;
     const hr_job *job;
+    uint64_t seed_key;
     bool is_batch;
 } batch_source;
 
@@ -187,7 +186,7 @@ static hr_status add_video(const batch_source *source, const char *prompt,
         video->job.seed = *seed;
         video->job.is_set[HR_KEY_SEED] = true;
     }
-    HR_TRY(draw_seed(&video->job));
+    draw_seed(&video->job, source->seed_key, batch->n);
     if (source->is_batch) {
         HR_TRY(name_video(video));
         HR_TRY(keep_labels_apart(batch));
@@ -265,12 +264,13 @@ static hr_status read_prompts(const char *path, char **text, char ***prompts, si
 }
 
 hr_status hr_batch_make(const hr_render_options *options, const hr_model_entry *entry,
-                        const hr_job *job, hr_batch *out)
+                        const hr_job *job, uint64_t seed_key, hr_batch *out)
 {
     const batch_source source = {
         .options = options,
         .entry = entry,
         .job = job,
+        .seed_key = seed_key,
         .is_batch = options->prompts_file != NULL || options->seeds != NULL,
     };
     hr_batch batch = {0};

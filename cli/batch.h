@@ -20,9 +20,10 @@ typedef struct hr_batch {
 
 /* One video per prompt and seed, prompts outermost. `job` is what the user asked for,
  * merged with the entry's defaults. A prompt that cannot be used marks its videos as
- * failed in a batch, and is an error for a single video. Caller frees. */
+ * failed in a batch, and is an error for a single video. Seeds that nobody gave
+ * are drawn from `seed_key`. Caller frees. */
 hr_status hr_batch_make(const hr_render_options *options, const hr_model_entry *entry,
-                        const hr_job *job, hr_batch *out);
+                        const hr_job *job, uint64_t seed_key, hr_batch *out);
 void hr_batch_free(hr_batch *batch);
 
 #endif

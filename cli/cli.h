@@ -3,6 +3,7 @@
 #define HR_CLI_CLI_H
 
 #include "base/status.h"
+#include "comm/world.h"
 #include "compute/device.h"
 #include "io/job.h"
 #include "model/model.h"
@@ -23,6 +24,9 @@ int hr_exit_code(hr_status status);
 
 /* One sub-command: argv[0] is its own name. Returns the exit code. */
 int hr_cmd_render(int argc, char **argv);
+int hr_cmd_plan(int argc, char **argv);
+int hr_cmd_compare(int argc, char **argv);
+int hr_cmd_status(int argc, char **argv);
 int hr_cmd_inspect(int argc, char **argv);
 int hr_cmd_doctor(int argc, char **argv);
 int hr_cmd_bench(int argc, char **argv);
@@ -31,8 +35,8 @@ int hr_cmd_bench(int argc, char **argv);
  * both. */
 hr_status hr_open_model(const char *name, hr_model_entry *entry, hr_model **model);
 
-/* Opens the device that a job asks for. $HALOREEL_ISA (plain, avx2, avx512) forces an
- * instruction set. */
+/* Opens the device that a job asks for, for a process that is all by itself
+ * (cli/machine.h is for ranks). */
 hr_status hr_open_job_device(const hr_job *job, hr_device **out);
 
 /* Handles SIGINT, SIGTERM and SIGHUP from now on: the first asks the work to stop, and a
@@ -40,8 +44,15 @@ hr_status hr_open_job_device(const hr_job *job, hr_device **out);
  * half-written has a final name at any moment. Call it before any thread is started. */
 hr_status hr_signals_start(void);
 bool hr_signals_stop_wanted(void);
-/* What to do before the process ends at once; NULL: nothing. Called on another thread. */
-typedef void (*hr_last_words_fn)(void *user);
+/* Launchers end all ranks with SIGTERM when one is gone: with a world, a signal looks for
+ * a lost rank first, names it and ends with HR_EXIT_DEVICE. NULL: no more. */
+void hr_signals_set_world(hr_world *world);
+/* From now on signals are ignored: all is done, and the other ranks end at the same time.
+ */
+void hr_signals_end(void);
+/* What to do before the process ends at once (HR_ERR_CANCELLED: on request; or
+ * HR_ERR_DEVICE); NULL: nothing. Called on another thread. */
+typedef void (*hr_last_words_fn)(void *user, hr_status why);
 void hr_signals_set_last_words(hr_last_words_fn last_words, void *user);
 
 #endif

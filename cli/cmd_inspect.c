@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "cli/request.h"
 #include "io/safetensors.h"
+#include "worker/estimate.h"
 
 #include <argp.h>
 #include <inttypes.h>
@@ -154,8 +155,12 @@ static hr_status inspect_with_defaults(const hr_model *model, hr_job *job, bool 
     render.plan = &plan;
     HR_TRY(hr_open_job_device(job, &device));
     status = hr_estimate_render(
-        &(hr_worker_options){
-            .model = model, .device = device, .numerics = hr_request_numerics(job)},
+        &(hr_estimate_options){.worker = {.model = model,
+                                          .device = device,
+                                          .numerics = hr_request_numerics(job),
+                                          .layout = {1, 1, 1, 1}},
+                               .n_ranks = 1,
+                               .ranks_per_host = 1},
         &render, &need);
     hr_device_close(device);
     HR_TRY(status);

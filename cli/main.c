@@ -14,17 +14,22 @@ typedef struct sub_command {
 
 static const sub_command commands[] = {
     {"render", hr_cmd_render, "render a video from a prompt or a job file"},
+    {"plan", hr_cmd_plan,
+     "say what a render would take on some ranks, without rendering"},
+    {"status", hr_cmd_status, "say how far a render is"},
+    {"compare", hr_cmd_compare, "compare two runs: the first step and frame that differ"},
     {"inspect", hr_cmd_inspect, "say what a model folder or a tensor file holds"},
     {"doctor", hr_cmd_doctor, "check this machine; one line each, with the remedy"},
     {"bench", hr_cmd_bench, "time operators and the whole pipeline here; CSV"},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
-static const char exit_codes[] = "Exit codes: 0 done; 2 usage or job file; 3 model "
-                                 "folder; 4 not enough memory or disk,\n"
-                                 "or the output cannot be written; 69 a device failed; "
-                                 "70 internal error; 75 stopped on\n"
-                                 "request.\n";
+static const char exit_codes[] =
+    "Exit codes: 0 done; 2 usage or job file; 3 model "
+    "folder; 4 not enough memory or disk,\n"
+    "or the output cannot be written; 69 a device or another rank failed;\n"
+    "70 internal error, or runs that differ; 75 stopped on "
+    "request.\n";
 
 int hr_exit_code(hr_status status)
 {
@@ -55,6 +60,7 @@ static void print_help(void)
     puts("\nhaloreel COMMAND --help explains each. For a first video:");
     puts("  haloreel render --prompt \"A red cat walks through a green meadow.\" -o "
          "cat.mp4\n");
+    puts("On several ranks:\n  mpirun -n 2 haloreel render job.yaml\n");
     fputs(exit_codes, stdout);
 }
 

@@ -4,9 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { LINE_EVERY_SECONDS = 15, STATUS_EVERY_SECONDS = 1, LINE_BYTES = 200 };
 
@@ -19,41 +23,71 @@ static const char *unit_name(hr_stage stage)
     return units[stage];
 }
 
-/* "0:07", "12:34", "3:05:00" */
-static void format_duration(double seconds, char out[24])
+/* Whole steps or frames, counted by their units where these are known. */
+static double parts_done(const hr_progress *p)
 {
-    long s = seconds < 0 ? 0 : (long)(seconds + 0.5);
-
-    if (s >= 3600)
-        snprintf(out, 24, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    else
-        snprintf(out, 24, "%ld:%02ld", s / 60, s % 60);
+    if (p->n_units > 0)
+        return (double)p->units_done / (double)p->n_units * (double)p->total;
+    return (double)p->done;
 }
 
 static double seconds_each(const hr_progress *p)
 {
-    return p->done > 0 ? p->work_seconds / (double)p->done : 0;
+    double done = parts_done(p);
+
+    return done > 0 ? p->work_seconds / done : 0;
+}
+
+/* Negative when unknown. */
+static double seconds_left(const hr_progress *p)
+{
+    double done = parts_done(p);
+
+    return done > 0 ? p->work_seconds / done * ((double)p->total - done) : -1;
+}
+
+/* Appends to the line; what is too much is cut. */
+static void add(char line[LINE_BYTES], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void add(char line[LINE_BYTES], const char *format, ...)
+{
+    size_t at = strlen(line);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line + at, LINE_BYTES - at, format, args);
+    va_end(args);
+}
+
+static void add_slowest(const hr_show_progress *show, const hr_progress *p,
+                        char line[LINE_BYTES])
+{
+    char name[HR_RANK_TEXT_BYTES];
+
+    if (p->slowest_rank >= 0)
+        add(line, "  slowest %s %.1fx", hr_ranks_name(show->ranks, p->slowest_rank, name),
+            p->slowest_factor);
 }
 
 static void format_line(const hr_show_progress *show, const hr_progress *p,
                         char line[LINE_BYTES])
 {
-    const char *label = show->label != NULL ? show->label : "";
+    const char *unit = unit_name(p->stage);
     char eta[24];
-    int at = snprintf(line, LINE_BYTES, "%s%s%s  %s %" PRId64 "/%" PRId64, label,
-                      *label != '\0' ? "  " : "", hr_stage_name(p->stage),
-                      unit_name(p->stage), p->done, p->total);
 
-    if (p->done == 0 || p->stage == HR_STAGE_TEXT || at < 0 || at >= LINE_BYTES)
+    line[0] = '\0';
+    if (show->label != NULL)
+        add(line, "%s  ", show->label);
+    add(line, "%s  %s %" PRId64 "/%" PRId64, hr_stage_name(p->stage), unit, p->done,
+        p->total);
+    if (p->n_windows > 1 && p->done < p->total)
+        add(line, "  window %" PRId64 "/%" PRId64, p->windows_done, p->n_windows);
+    if (p->stage == HR_STAGE_TEXT || seconds_each(p) <= 0)
         return;
-    if (p->done == p->total) {
-        snprintf(line + at, LINE_BYTES - (size_t)at, "  %.3g s/%s", seconds_each(p),
-                 unit_name(p->stage));
-        return;
-    }
-    format_duration(seconds_each(p) * (double)(p->total - p->done), eta);
-    snprintf(line + at, LINE_BYTES - (size_t)at, "  %.3g s/%s  ETA %s", seconds_each(p),
-             unit_name(p->stage), eta);
+    add(line, "  %.3g s/%s", seconds_each(p), unit);
+    if (p->done < p->total)
+        add(line, "  ETA %s", hr_format_duration(seconds_left(p), eta));
+    add_slowest(show, p, line);
 }
 
 /* Not being able to write status.json is said once and stops nothing: the video matters.
@@ -70,8 +104,18 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
     hr_run_status *status = &show->status;
 
     status->stage = hr_stage_name(p->stage);
-    status->eta_seconds =
-        p->done > 0 ? seconds_each(p) * (double)(p->total - p->done) : -1;
+    status->window = p->windows_done;
+    status->windows = p->n_windows;
+    status->unit = p->units_done;
+    status->units = p->n_units;
+    status->eta_seconds = seconds_left(p);
+    status->slowest_host = NULL;
+    if (p->slowest_rank >= 0) {
+        status->slowest_rank = p->slowest_rank;
+        status->slowest_factor = p->slowest_factor;
+        status->slowest_host =
+            hr_world_rank_info(show->ranks->world, p->slowest_rank)->host;
+    }
     if (p->stage == HR_STAGE_DENOISE) {
         status->step = p->done;
         status->step_seconds = seconds_each(p);
@@ -81,25 +125,49 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
 }
 
 /* Where a step takes too long to wait for, the process ends in it. */
-static void write_stopped(void *user)
+static void write_last(void *user, hr_status why)
 {
     hr_show_progress *show = user;
 
-    show->status.state = HR_RUN_STOPPED;
+    show->status.state = why == HR_ERR_CANCELLED ? HR_RUN_STOPPED : HR_RUN_FAILED;
+    show->status.error = why == HR_ERR_CANCELLED ? NULL : hr_status_name(why);
     show->status.eta_seconds = -1;
     write_status(show);
 }
 
-hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan)
+static hr_status name_hosts(hr_show_progress *show)
+{
+    const hr_world *world = show->ranks->world;
+    int n = hr_world_n_hosts(world);
+    void *memory;
+
+    HR_TRY(
+        hr_alloc_or_fail((size_t)n * sizeof *show->hosts, "the names of hosts", &memory));
+    show->hosts = memory;
+    for (int r = show->ranks->n - 1; r >= 0; r--) {
+        const hr_rank_info *info = hr_world_rank_info(world, r);
+
+        show->hosts[info->host_index] = info->host;
+    }
+    show->status.hosts = show->hosts;
+    show->status.n_hosts = n;
+    return HR_OK;
+}
+
+hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
+                                 const hr_layout *layout)
 {
     show->status = (hr_run_status){.state = HR_RUN_RUNNING,
                                    .steps = plan->n_steps,
                                    .frames = plan->frames,
                                    .eta_seconds = -1,
+                                   .n_ranks = show->ranks->n,
+                                   .layout = hr_layout_text(layout, show->layout),
                                    .started = time(NULL)};
     show->last_line = hr_clock_seconds();
+    HR_TRY(name_hosts(show));
     HR_TRY(hr_status_file_write(show->status_path, &show->status));
-    hr_signals_set_last_words(write_stopped, show);
+    hr_signals_set_last_words(write_last, show);
     return HR_OK;
 }
 
@@ -116,7 +184,8 @@ void hr_show_progress_update(void *user, const hr_progress *progress)
     }
     format_line(show, progress, line);
     hr_log_progress(progress->done < progress->total ? line : NULL);
-    if (hr_log_is_terminal() || progress->done == 0 || progress->stage == HR_STAGE_TEXT)
+    if (hr_log_is_terminal() || seconds_each(progress) <= 0 ||
+        progress->stage == HR_STAGE_TEXT)
         return;
     if (now - show->last_line >= LINE_EVERY_SECONDS ||
         progress->done == progress->total) {
@@ -139,5 +208,7 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
         status == HR_OK || status == HR_ERR_CANCELLED ? NULL : hr_status_name(status);
     show->status.eta_seconds = status == HR_OK ? 0 : -1;
     write_status(show);
+    hr_free(show->hosts);
+    show->hosts = NULL;
     return status;
 }

@@ -1,25 +1,32 @@
 /* How far a render is: one calm line on a terminal, plain lines in a log, status.json.
- * Local. */
+ * Local; the first rank shows it for all. */
 #ifndef HR_CLI_PROGRESS_H
 #define HR_CLI_PROGRESS_H
 
+#include "cli/ranks.h"
+#include "coordinator/layout.h"
 #include "io/status_file.h"
 #include "worker/worker.h"
 
 typedef struct hr_show_progress {
+    const hr_ranks *ranks;
     const char *label;       /* of the video in a batch; NULL for a single one */
     const char *status_path; /* status.json */
     hr_run_status status;    /* what was last written there */
-    double last_line;        /* when the last plain line was logged */
-    double last_status;      /* when status.json was last written */
+    char layout[96];         /* of the status, as its hosts are */
+    const char **hosts;
+    double last_line;   /* when the last plain line was logged */
+    double last_status; /* when status.json was last written */
 } hr_show_progress;
 
-/* Starts the record of a render: state running. */
-hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan);
+/* Starts the record of a render: state running. Ended by hr_show_progress_end also when
+ * it fails. */
+hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
+                                 const hr_layout *layout);
 /* An on_progress hook; `user` is a hr_show_progress. */
 void hr_show_progress_update(void *user, const hr_progress *progress);
-/* Wipes the line and writes the last state. `result` is the file made, NULL when the
- * render failed. */
+/* Wipes the line and writes the last state; returns `status`. `result` is the file made,
+ * looked at only when all went well. */
 hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
                                const char *result);
 

@@ -6,6 +6,7 @@
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +18,20 @@ enum {
     OPT_LATENTS_OUT,
     OPT_FRAMES_OUT,
     OPT_STOP_AFTER_STEP,
-    OPT_FORCE
+    OPT_FORCE,
+    OPT_VERIFY,
+    OPT_RANKS_PER_NODE,
+    OPT_JSON,
+    OPT_USAGE
 };
 
-static const struct argp_option option_list[] = {
+#define HELP_OPTIONS                                                                     \
+    {"help", '?', 0, 0, "give this help list", -1},                                      \
+    {                                                                                    \
+        "usage", OPT_USAGE, 0, 0, "give a short usage message", -1                       \
+    }
+
+static const struct argp_option render_list[] = {
     {"set", 's', "KEY=VALUE", 0, "set a key of the job file (below); any number of times",
      0},
     {"prompt", 'p', "TEXT", 0, "short for --set prompt=TEXT", 0},
@@ -41,11 +52,30 @@ static const struct argp_option option_list[] = {
      2},
     {"stop-after-step", OPT_STOP_AFTER_STEP, "K", 0,
      "stop after K steps, write the latents, do not decode", 2},
+    {"verify", OPT_VERIFY, 0, 0,
+     "render a tiny job on one rank and on all, and say whether the bits are the same",
+     2},
     {0, 0, 0, 0, "Messages:", 3},
     {"quiet", 'q', 0, 0, "warnings and errors only", 3},
     {"verbose", 'v', 0, 0, "more of what happens", 3},
+    HELP_OPTIONS,
     {0},
 };
+
+static const struct argp_option plan_list[] = {
+    {"set", 's', "KEY=VALUE", 0, "set a key of the job file; any number of times", 0},
+    {"prompt", 'p', "TEXT", 0, "short for --set prompt=TEXT", 0},
+    {"model", 'm', "NAME", 0, "short for --set model=NAME", 0},
+    {"ranks", 'n', "N", 0, "ranks that would render (1)", 0},
+    {"ranks-per-node", OPT_RANKS_PER_NODE, "M", 0, "ranks on one host (all)", 0},
+    {"json", OPT_JSON, 0, 0, "one JSON object in place of text", 0},
+    {"quiet", 'q', 0, 0, "warnings and errors only", 0},
+    {"verbose", 'v', 0, 0, "more of what happens", 0},
+    HELP_OPTIONS,
+    {0},
+};
+
+enum { MAX_RANKS = 65536 };
 
 /* What the options say before the job file is read: they hold over it. */
 typedef struct raw_options {
@@ -53,6 +83,7 @@ typedef struct raw_options {
     const char *sets[1024]; /* "key=value" of --set, in order */
     size_t n_sets;
     const char *prompt, *model, *seed, *seeds, *stop_after_step;
+    const char *ranks, *ranks_per_node;
     hr_log_level level;
 } raw_options;
 
@@ -77,6 +108,9 @@ static error_t parse_output(int key, char *value, raw_options *raw)
     case OPT_FRAMES_OUT:
         raw->out->frames_out = value;
         return 0;
+    case OPT_VERIFY:
+        raw->out->verify = true;
+        return 0;
     case 'q':
         raw->level = HR_LOG_WARN;
         return 0;
@@ -88,14 +122,44 @@ static error_t parse_output(int key, char *value, raw_options *raw)
     }
 }
 
+static error_t parse_plan(int key, char *value, raw_options *raw)
+{
+    switch (key) {
+    case 'n':
+        raw->ranks = value;
+        return 0;
+    case OPT_RANKS_PER_NODE:
+        raw->ranks_per_node = value;
+        return 0;
+    case OPT_JSON:
+        raw->out->json = true;
+        return 0;
+    default:
+        return parse_output(key, value, raw);
+    }
+}
+
+static error_t show_help(struct argp_state *state, raw_options *raw, unsigned flags)
+{
+    raw->out->is_help = true;
+    argp_state_help(state, stdout, flags);
+    return 0;
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     raw_options *raw = state->input;
 
     switch (key) {
+    case '?':
+        return show_help(state, raw, ARGP_HELP_STD_HELP);
+    case OPT_USAGE:
+        return show_help(state, raw, ARGP_HELP_USAGE);
     case 's':
-        if (raw->n_sets == sizeof raw->sets / sizeof raw->sets[0])
+        if (raw->n_sets == sizeof raw->sets / sizeof raw->sets[0]) {
             argp_error(state, "more than %zu --set", raw->n_sets);
+            return EINVAL;
+        }
         raw->sets[raw->n_sets++] = value;
         return 0;
     case 'p':
@@ -114,12 +178,14 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         raw->stop_after_step = value;
         return 0;
     case ARGP_KEY_ARG:
-        if (raw->out->job_file != NULL)
+        if (raw->out->job_file != NULL) {
             argp_error(state, "one job file only: %s is the second", value);
+            return EINVAL;
+        }
         raw->out->job_file = value;
         return 0;
     default:
-        return parse_output(key, value, raw);
+        return parse_plan(key, value, raw);
     }
 }
 
@@ -180,7 +246,8 @@ static hr_status parse_seeds(const char *text, hr_render_options *options)
     return hr_fail(HR_ERR_ARG, "--seeds: %s is not like 1..8 or 1,5,9", text);
 }
 
-static hr_status parse_stop(const char *text, int *out)
+/* A whole number in 1..max; NULL leaves *out as it is. */
+static hr_status parse_number(const char *option, const char *text, long max, int *out)
 {
     char *end;
     long value;
@@ -188,9 +255,8 @@ static hr_status parse_stop(const char *text, int *out)
     if (text == NULL)
         return HR_OK;
     value = strtol(text, &end, 10);
-    if (end == text || *end != '\0' || value < 1 || value > 100000)
-        return hr_fail(HR_ERR_ARG, "--stop-after-step: %s is not a number of steps",
-                       text);
+    if (end == text || *end != '\0' || value < 1 || value > max)
+        return hr_fail(HR_ERR_ARG, "%s: %s is not in 1..%ld", option, text, max);
     *out = (int)value;
     return HR_OK;
 }
@@ -205,7 +271,11 @@ static hr_status apply(const raw_options *raw, hr_render_options *out)
     HR_TRY(set_key(&out->job, "--model", "model", raw->model));
     HR_TRY(set_key(&out->job, "--seed", "sampler.seed", raw->seed));
     HR_TRY(parse_seeds(raw->seeds, out));
-    return parse_stop(raw->stop_after_step, &out->stop_after_step);
+    HR_TRY(parse_number("--ranks", raw->ranks, MAX_RANKS, &out->ranks));
+    HR_TRY(parse_number("--ranks-per-node", raw->ranks_per_node, MAX_RANKS,
+                        &out->ranks_per_host));
+    return parse_number("--stop-after-step", raw->stop_after_step, 100000,
+                        &out->stop_after_step);
 }
 
 /* The keys of the job file go below the options. */
@@ -225,27 +295,39 @@ static char *help_filter(int key, const char *text, void *input)
     return copy;
 }
 
-hr_status hr_render_options_parse(int argc, char **argv, hr_render_options *out)
+hr_status hr_render_options_parse(const hr_command_line *line, hr_render_options *out)
 {
-    static const struct argp argp = {
-        option_list,
+    static const struct argp render_argp = {
+        render_list,
         parse_option,
         "[JOB.yaml]",
         "Renders the video of a job file, or of a prompt with the model's defaults "
-        "(model demo "
-        "unless set). Writes the run folder OUT (runs/NAME) with video.mp4 in it.\v ",
+        "(model demo unless set). Writes the run folder OUT (runs/NAME) with video.mp4 "
+        "in it. On several ranks: mpirun -n N haloreel render ...\v ",
         NULL,
         help_filter,
         NULL};
+    static const struct argp plan_argp = {
+        plan_list,
+        parse_option,
+        "[JOB.yaml]",
+        "Says what a render of the job would take on some ranks: windows, layout, memory "
+        "per rank, traffic, time on this machine. Renders nothing, and reads no weights.",
+        NULL,
+        NULL,
+        NULL};
     raw_options raw = {.out = out, .level = HR_LOG_INFO};
-    hr_status status;
+    unsigned flags = ARGP_NO_EXIT | ARGP_NO_HELP | (line->is_silent ? ARGP_NO_ERRS : 0U);
+    hr_status status = HR_OK;
 
-    *out = (hr_render_options){0};
+    *out = (hr_render_options){.ranks = 1};
     hr_job_init(&out->job);
-    if (argp_parse(&argp, argc, argv, 0, NULL, &raw) != 0)
-        return HR_ERR_ARG;
+    if (argp_parse(line->is_plan ? &plan_argp : &render_argp, line->argc, line->argv,
+                   flags, NULL, &raw) != 0)
+        status = HR_ERR_ARG;
     hr_log_set_level(raw.level);
-    status = apply(&raw, out);
+    if (status == HR_OK && !out->is_help)
+        status = apply(&raw, out);
     if (status != HR_OK)
         hr_render_options_free(out);
     return status;

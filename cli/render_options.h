@@ -1,4 +1,4 @@
-/* The command line of `haloreel render`. */
+/* The command lines of `haloreel render` and `haloreel plan`. */
 #ifndef HR_CLI_RENDER_OPTIONS_H
 #define HR_CLI_RENDER_OPTIONS_H
 
@@ -19,11 +19,22 @@ typedef struct hr_render_options {
     const char *latents_in, *latents_out, *frames_out;
     int stop_after_step; /* 0: no */
     bool force;
+    bool verify;               /* --verify: compare ranks with one rank, nothing else */
+    int ranks, ranks_per_host; /* of a plan; ranks_per_host 0: all on one */
+    bool json;                 /* of a plan */
+    bool is_help;              /* help was asked for, and shown: nothing else to do */
 } hr_render_options;
 
+typedef struct hr_command_line {
+    int argc;
+    char **argv;
+    bool is_plan;   /* haloreel plan */
+    bool is_silent; /* another rank says what is wrong */
+} hr_command_line;
+
 /* Parses, reads the job file and applies the options over it; the log level is set. Wrong
- * usage exits with HR_EXIT_USAGE like --help exits with 0 (argp). Caller frees. */
-hr_status hr_render_options_parse(int argc, char **argv, hr_render_options *out);
+ * usage is HR_ERR_ARG, said by argp. Caller frees. */
+hr_status hr_render_options_parse(const hr_command_line *line, hr_render_options *out);
 void hr_render_options_free(hr_render_options *options);
 
 #endif

@@ -1,5 +1,7 @@
 #include "cli/request.h"
 
+#include "cli/cli.h"
+
 hr_model_facts hr_request_facts(const hr_model_config *config)
 {
     return (hr_model_facts){
@@ -24,6 +26,23 @@ void hr_request_take_model(hr_job *job, const hr_model_config *config)
     if (!job->is_set[HR_KEY_SHIFT])
         job->shift = config->scheduler.shift;
     job->is_set[HR_KEY_SAMPLER] = job->is_set[HR_KEY_SHIFT] = true;
+}
+
+hr_status hr_request_resolve(hr_job *job, hr_model_entry *entry, hr_model **model,
+                             hr_plan *plan)
+{
+    const hr_model_config *config;
+    hr_model_facts facts;
+
+    if (!job->is_set[HR_KEY_MODEL])
+        HR_TRY(hr_job_set(job, "default", "model=" HR_JOB_DEFAULT_MODEL));
+    HR_TRY(hr_open_model(job->model, entry, model));
+    HR_TRY(hr_job_merge(job, &entry->defaults));
+    HR_TRY(hr_job_fill(job));
+    config = hr_model_get_config(*model);
+    hr_request_take_model(job, config);
+    facts = hr_request_facts(config);
+    return hr_plan_make(job, &facts, plan);
 }
 
 hr_numerics hr_request_numerics(const hr_job *job)

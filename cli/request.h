@@ -5,7 +5,7 @@
 
 #include "coordinator/plan.h"
 #include "model/model.h"
-#include "worker/estimate.h"
+#include "model/numerics.h"
 
 /* The numbers of a model that the coordinator plans with. */
 hr_model_facts hr_request_facts(const hr_model_config *config);
@@ -13,6 +13,12 @@ hr_model_facts hr_request_facts(const hr_model_config *config);
 /* Fills in what only the model's own files know: sampler, shift, text length. Call after
  * hr_job_merge. */
 void hr_request_take_model(hr_job *job, const hr_model_config *config);
+
+/* The two and what is around them: opens the job's model (the default one unless set),
+ * fills the job in and plans it. On failure what was opened stays for the caller, who
+ * closes model and entry. */
+hr_status hr_request_resolve(hr_job *job, hr_model_entry *entry, hr_model **model,
+                             hr_plan *plan);
 
 hr_numerics hr_request_numerics(const hr_job *job);
 

@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/log.h"
+#include "comm/group.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -9,10 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-static atomic_bool stop_wanted;
+static atomic_bool stop_wanted, has_ended;
 static pthread_mutex_t words_lock = PTHREAD_MUTEX_INITIALIZER;
 static hr_last_words_fn words;
 static void *words_user;
+static hr_world *world; /* under the same lock */
 
 static void fill_set(sigset_t *set)
 {
@@ -22,25 +24,79 @@ static void fill_set(sigset_t *set)
     sigaddset(set, SIGHUP);
 }
 
+_Noreturn static void end_now(hr_status why)
+{
+    pthread_mutex_lock(&words_lock);
+    if (words != NULL)
+        words(words_user, why);
+    _exit(hr_exit_code(why));
+}
+
+/* The first rank that is gone, or -1. A launcher ends all ranks at once, a wish to stop
+ * too; those of other hosts learn from the ranks there what happened, by messages that
+ * the working thread takes. */
+static int find_lost_rank(void)
+{
+    const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+    int lost = -1, n_looks = 1;
+
+    pthread_mutex_lock(&words_lock);
+    if (world != NULL && hr_world_n_hosts(world) > 1)
+        n_looks = 15;
+    for (int i = 0; i < n_looks && world != NULL && lost < 0; i++) {
+        if (i > 0)
+            nanosleep(&pause, NULL);
+        lost = hr_world_find_lost(world);
+    }
+    pthread_mutex_unlock(&words_lock);
+    return lost;
+}
+
+/* Ends the process in place of the working thread, which gets some time to tell other
+ * hosts and may have said it already. One rank says it to the user. */
+_Noreturn static void end_without(int lost)
+{
+    const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
+    char said[HR_LOG_LINE_BYTES];
+    bool speaks;
+
+    nanosleep(&pause, NULL);
+    pthread_mutex_lock(&words_lock);
+    if (world != NULL) {
+        speaks = hr_group_rank(hr_world_group(world)) == (lost == 0 ? 1 : 0);
+        if (hr_log_last_error(said)[0] == '\0')
+            hr_error("rank %d (%s) has died", lost,
+                     hr_world_rank_info(world, lost)->host);
+        if (speaks)
+            hr_log_speak_up();
+    }
+    pthread_mutex_unlock(&words_lock);
+    end_now(HR_ERR_DEVICE);
+}
+
 /* A step of a large model takes minutes, so the work itself cannot be trusted to stop in
  * time. */
 static void *watch_signals(void *unused)
 {
     const struct timespec grace = {.tv_nsec = 600 * 1000 * 1000};
     sigset_t set;
-    int number;
+    int number, lost;
 
     (void)unused;
     fill_set(&set);
-    if (sigwait(&set, &number) != 0)
-        return NULL;
+    do {
+        if (sigwait(&set, &number) != 0)
+            return NULL;
+    } while (atomic_load(&has_ended));
+    lost = number != SIGINT ? find_lost_rank() : -1;
+    if (lost >= 0)
+        end_without(lost);
     hr_warn("stopped by %s", number == SIGINT ? "Ctrl-C" : strsignal(number));
     atomic_store(&stop_wanted, true);
     sigtimedwait(&set, NULL, &grace);
-    pthread_mutex_lock(&words_lock);
-    if (words != NULL)
-        words(words_user);
-    _exit(HR_EXIT_STOPPED);
+    if (atomic_load(&has_ended))
+        return NULL;
+    end_now(HR_ERR_CANCELLED);
 }
 
 hr_status hr_signals_start(void)
@@ -67,6 +123,18 @@ void hr_signals_set_last_words(hr_last_words_fn last_words, void *user)
     words = last_words;
     words_user = user;
     pthread_mutex_unlock(&words_lock);
+}
+
+void hr_signals_set_world(hr_world *of_ranks)
+{
+    pthread_mutex_lock(&words_lock);
+    world = of_ranks;
+    pthread_mutex_unlock(&words_lock);
+}
+
+void hr_signals_end(void)
+{
+    atomic_store(&has_ended, true);
 }
 
 bool hr_signals_stop_wanted(void)

@@ -56,7 +56,7 @@ class Render(CliTest):
         folder = self.path("runs", "a-red-cat-walks-through-a-green-meadow")
         self.assertTrue(result.stdout.decode().rstrip().endswith("video.mp4"))
         self.assertEqual(sorted(os.listdir(folder)),
-                         ["job.yaml", "log", "preview", "status.json", "video.mp4"])
+                         ["job.yaml", "log", "preview", "receipt.json", "status.json", "video.mp4"])
         status = json.loads(self.read(folder, "status.json"))
         self.assertEqual(status["state"], "done")
         self.assertIn("seed 7", self.read(folder, "log", "rank-0000.log").decode())

@@ -1,0 +1,30 @@
+/* What makes a render the one that it is, as lines of text "GROUP<tab>KEY<tab>VALUE": the
+ * head of a receipt, and what all ranks have to agree on before they start. Local to
+ * cli/. */
+#ifndef HR_CLI_IDENTITY_H
+#define HR_CLI_IDENTITY_H
+
+#include "base/text.h"
+#include "cli/ranks.h"
+#include "io/job.h"
+#include "io/receipt.h"
+#include "model/model.h"
+
+/* The keys that decide about the video, not about who computes it or where it goes;
+ * `prompt` is what is encoded. `latents_in` is a file that counts too, or NULL. */
+hr_status hr_identity_add_job(const hr_job *job, const char *prompt,
+                              const char *latents_in, hr_text *out);
+/* The fingerprint of every file of the model. Reads all of them. */
+hr_status hr_identity_add_model(const hr_model *model, hr_text *out);
+/* Version and fingerprint of the running program. */
+hr_status hr_identity_add_program(hr_text *out);
+
+hr_status hr_identity_to_receipt(const char *lines, hr_receipt *receipt);
+
+/* Collective: refuses, naming rank and line, where `lines` are not those of the first
+ * rank. The weights of a model are read by the first rank of each host, and by those that
+ * see other files than it does: *lines of the others lack them. HR_ERR_MODEL where a file
+ * of the model differs, else HR_ERR_ARG. */
+hr_status hr_identity_check(const hr_ranks *ranks, const hr_model *model, hr_text *lines);
+
+#endif

@@ -1,0 +1,97 @@
+#include "cli/measured.h"
+
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { MAX_LINES = 10000 }; /* of ranks; a receipt holds some more */
+
+hr_status hr_measured_gather(const hr_ranks *ranks, const hr_render_times *times,
+                             hr_measured **out)
+{
+    const hr_measured mine = {.memory_bytes = hr_mem_peak_bytes(), .times = *times};
+    void *all = NULL;
+    hr_status status =
+        hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what was measured", &all);
+
+    status = hr_ranks_agree(ranks, status);
+    if (status == HR_OK)
+        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
+    if (status != HR_OK)
+        hr_free(all);
+    else
+        *out = all;
+    return status;
+}
+
+static hr_status set_line(hr_receipt *receipt, const char *key, hr_text *value)
+{
+    hr_status status = hr_receipt_set(receipt, "machine", key, value->s);
+
+    value->length = 0;
+    return status;
+}
+
+static hr_status add_rank(const hr_measured *m, const char *host, hr_text *line)
+{
+    double flops = 0, waited = 0;
+
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        flops += m->times.stage_flops[s];
+    HR_TRY(hr_text_printf(
+        line, "host=%s memory_bytes=%" PRIu64 " weight_bytes_read=%" PRIu64 " flops=%.0f",
+        host, m->memory_bytes, m->times.weight_bytes_read, flops));
+    for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
+        uint64_t bytes = 0, between = 0;
+
+        for (int s = 0; s < HR_STAGE_COUNT; s++) {
+            bytes += m->times.stage_traffic[s].bytes[k];
+            between += m->times.stage_traffic[s].bytes_between_hosts[k];
+            waited += m->times.stage_traffic[s].wait_seconds[k];
+        }
+        HR_TRY(hr_text_printf(line,
+                              " %s_bytes=%" PRIu64 " %s_bytes_between_hosts=%" PRIu64,
+                              hr_traffic_name((hr_traffic)k), bytes,
+                              hr_traffic_name((hr_traffic)k), between));
+    }
+    return hr_text_printf(line,
+                          " denoise_seconds=%.3f denoise_wait_seconds=%.3f "
+                          "wait_seconds=%.3f",
+                          m->times.seconds[HR_STAGE_DENOISE], m->times.wait_seconds,
+                          waited);
+}
+
+static hr_status add_lines(const hr_render_call *call, const hr_measured *measured,
+                           hr_receipt *receipt, hr_text *line)
+{
+    const hr_ranks *ranks = &call->ranks;
+    char layout[96], key[32];
+
+    HR_TRY(hr_text_printf(line, "%s", hr_device_description(call->device)));
+    HR_TRY(set_line(receipt, "device", line));
+    HR_TRY(hr_text_printf(line, "%s", hr_device_has_bf16(call->device) ? "yes" : "no"));
+    HR_TRY(set_line(receipt, "native bf16", line));
+    HR_TRY(hr_text_printf(line, "%s", hr_layout_text(&call->outlook.layout, layout)));
+    HR_TRY(set_line(receipt, "layout", line));
+    HR_TRY(hr_text_printf(line, "%d", ranks->n));
+    HR_TRY(set_line(receipt, "ranks", line));
+    HR_TRY(hr_text_printf(line, "%d", hr_world_n_hosts(ranks->world)));
+    HR_TRY(set_line(receipt, "hosts", line));
+    for (int r = 0; r < ranks->n && r < MAX_LINES; r++) {
+        snprintf(key, sizeof key, "rank %d", r);
+        HR_TRY(add_rank(&measured[r], hr_world_rank_info(ranks->world, r)->host, line));
+        HR_TRY(set_line(receipt, key, line));
+    }
+    return HR_OK;
+}
+
+hr_status hr_measured_to_receipt(const hr_render_call *call, const hr_measured *measured,
+                                 hr_receipt *receipt)
+{
+    hr_text line = {0};
+    hr_status status = add_lines(call, measured, receipt, &line);
+
+    hr_text_free(&line);
+    return status;
+}

@@ -1,0 +1,238 @@
+#include "cli/outlook.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "model/transformer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LOOK_AT_ALL = 16 }; /* ranks */
+
+static hr_status estimate(const hr_outlook_args *args, const hr_outlook *outlook,
+                          int rank, hr_estimate *out)
+{
+    hr_estimate_options options = {.worker = args->worker,
+                                   .rank = rank,
+                                   .n_ranks = outlook->n_ranks,
+                                   .ranks_per_host = outlook->ranks_per_host};
+
+    options.worker.layout = outlook->layout;
+    return hr_estimate_render(&options, args->render, out);
+}
+
+/* What one rank by itself would hold: a step is enough to see it. */
+static hr_status weigh(const hr_outlook_args *args, hr_layout_request *request)
+{
+    const hr_outlook alone = {.layout = {1, 1, 1, 1}, .n_ranks = 1, .ranks_per_host = 1};
+    hr_outlook_args step = *args;
+    hr_render render = *args->render;
+    hr_estimate need;
+
+    if (args->n_ranks == 1)
+        return HR_OK;
+    render.stop_after_step = 1;
+    step.render = &render;
+    HR_TRY(estimate(&step, &alone, 0, &need));
+    request->weight_bytes = need.weight_bytes;
+    request->activation_bytes = hr_outlook_bytes(&need) - need.weight_bytes;
+    return HR_OK;
+}
+
+hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out)
+{
+    const hr_transformer_config *config =
+        &hr_model_get_config(args->worker.model)->transformer;
+    const hr_job *job = args->render->job;
+    const hr_plan *plan = args->render->plan;
+    hr_outlook outlook = {
+        .plan = plan, .n_ranks = args->n_ranks, .ranks_per_host = args->ranks_per_host};
+    hr_layout_request request = {
+        .wanted = {.windows = (int)job->layout_windows,
+                   .stages = (int)job->layout_stages,
+                   .tensor = (int)job->layout_tensor,
+                   .cfg = (int)job->layout_cfg},
+        .n_ranks = args->n_ranks,
+        .ranks_per_host = args->ranks_per_host,
+        .n_layers = config->n_layers,
+        .n_shards = hr_transformer_n_shards(config),
+        .n_branches = plan->use_guidance ? 2 : 1,
+        .rank_memory = args->machine->least_memory,
+    };
+
+    hr_plan_count_windows(plan, &outlook.fewest_windows, &outlook.most_windows);
+    request.n_windows = outlook.fewest_windows;
+    HR_TRY(weigh(args, &request));
+    HR_TRY(hr_layout_choose(&request, &outlook.layout));
+    outlook.n_hosts = (args->n_ranks + args->ranks_per_host - 1) / args->ranks_per_host;
+    *out = outlook;
+    return HR_OK;
+}
+
+static hr_status make_room(hr_outlook *outlook, int n)
+{
+    void *memory;
+
+    HR_TRY(hr_alloc_or_fail((size_t)n * sizeof(int), "a list of ranks", &memory));
+    outlook->ranks = memory;
+    HR_TRY(hr_alloc_or_fail((size_t)n * sizeof(hr_estimate), "estimates", &memory));
+    outlook->estimates = memory;
+    outlook->n_estimates = n;
+    return HR_OK;
+}
+
+hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
+                           hr_outlook *outlook)
+{
+    hr_estimate mine = {0};
+    hr_status status = make_room(outlook, ranks->n);
+
+    outlook->n_hosts = hr_world_n_hosts(ranks->world);
+    if (status == HR_OK)
+        status = estimate(args, outlook, ranks->rank, &mine);
+    HR_TRY(hr_ranks_agree(ranks, status));
+    for (int r = 0; r < ranks->n; r++)
+        outlook->ranks[r] = r;
+    return hr_group_all_gather(ranks->group, &mine, sizeof mine, outlook->estimates);
+}
+
+/* The ranks of the first two window groups and of the last one, the first idle one. */
+static bool is_worth_a_look(const hr_outlook *outlook, int rank)
+{
+    const hr_layout *layout = &outlook->layout;
+    hr_place place = hr_layout_place(layout, rank);
+    int least_tensor = layout->tensor > 2 ? 2 : layout->tensor;
+
+    if (outlook->n_ranks <= LOOK_AT_ALL)
+        return true;
+    if (place.is_idle)
+        return rank == hr_layout_size(layout);
+    return (place.windows < 2 || place.windows == layout->windows - 1) &&
+           place.tensor < least_tensor &&
+           (place.stage < 2 || place.stage == layout->stages - 1);
+}
+
+hr_status hr_outlook_look(const hr_outlook_args *args, hr_outlook *outlook)
+{
+    int n = 0;
+
+    HR_TRY(make_room(outlook, args->n_ranks));
+    for (int r = 0; r < args->n_ranks; r++) {
+        if (!is_worth_a_look(outlook, r))
+            continue;
+        outlook->ranks[n] = r;
+        HR_TRY(estimate(args, outlook, r, &outlook->estimates[n++]));
+    }
+    outlook->n_estimates = n;
+    return HR_OK;
+}
+
+void hr_outlook_free(hr_outlook *outlook)
+{
+    hr_free(outlook->ranks);
+    hr_free(outlook->estimates);
+    *outlook = (hr_outlook){0};
+}
+
+int hr_outlook_largest(const hr_outlook *outlook)
+{
+    int largest = 0;
+
+    for (int i = 1; i < outlook->n_estimates; i++)
+        if (hr_outlook_bytes(&outlook->estimates[i]) >
+            hr_outlook_bytes(&outlook->estimates[largest]))
+            largest = i;
+    return largest;
+}
+
+hr_step_traffic hr_outlook_traffic(const hr_outlook *outlook)
+{
+    double share =
+        (double)outlook->n_ranks / outlook->n_estimates / outlook->plan->n_steps;
+    hr_step_traffic sum = {0};
+
+    for (int i = 0; i < outlook->n_estimates; i++) {
+        const hr_traffic_stats *t =
+            &outlook->estimates[i].stage_traffic[HR_STAGE_DENOISE];
+
+        for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
+            sum.bytes[k] += (double)t->bytes[k] * share;
+            sum.bytes_between_hosts[k] += (double)t->bytes_between_hosts[k] * share;
+        }
+    }
+    return sum;
+}
+
+hr_status hr_outlook_simulate(const hr_outlook *outlook, hr_schedule_result *out)
+{
+    const hr_schedule schedule = hr_plan_schedule(outlook->plan, &outlook->layout);
+
+    return hr_schedule_simulate(&schedule, &(hr_schedule_times){.unit_seconds = 1}, out);
+}
+
+/* "halo 1.2 MB, stage 3.0 MB" */
+static void format_traffic(const double bytes[HR_TRAFFIC_COUNT], char *out, size_t room)
+{
+    size_t at = 0;
+    char size[16];
+
+    snprintf(out, room, "nothing");
+    for (int k = 0; k < HR_TRAFFIC_COUNT && at < room; k++)
+        if (bytes[k] >= 1)
+            at += (size_t)snprintf(out + at, room - at, "%s%s %s", at > 0 ? ", " : "",
+                                   hr_traffic_name((hr_traffic)k),
+                                   hr_format_bytes((uint64_t)bytes[k], size));
+}
+
+static void log_windows(const hr_outlook *outlook)
+{
+    const hr_windows *w = &outlook->plan->windows;
+
+    if (outlook->most_windows == 1)
+        return;
+    hr_info("%" PRId64 " latent frames in %" PRId64 "-%" PRId64
+            " windows a step, %" PRId64 " frames each, overlap %" PRId64,
+            w->n_frames, outlook->fewest_windows, outlook->most_windows, w->length,
+            w->overlap);
+}
+
+static void log_idle(const hr_outlook *outlook, const hr_ranks *ranks)
+{
+    int first = hr_layout_size(&outlook->layout);
+    char layout[96], host[HR_RANK_TEXT_BYTES];
+
+    if (first >= ranks->n)
+        return;
+    hr_layout_text(&outlook->layout, layout);
+    hr_ranks_name(ranks, first, host);
+    if (first + 1 == ranks->n)
+        hr_warn("%s is idle: layout %s", host, layout);
+    else
+        hr_warn("%s and the ranks after it, to %d, are idle: layout %s", host,
+                ranks->n - 1, layout);
+}
+
+void hr_outlook_log(const hr_outlook *outlook, const hr_ranks *ranks)
+{
+    hr_step_traffic traffic = hr_outlook_traffic(outlook);
+    char layout[96], within[160], between[160];
+    hr_schedule_result played;
+
+    log_windows(outlook);
+    if (ranks->n == 1)
+        return;
+    log_idle(outlook, ranks);
+    format_traffic(traffic.bytes, within, sizeof within);
+    format_traffic(traffic.bytes_between_hosts, between, sizeof between);
+    hr_info("layout %s on %d ranks of %d host%s; sent in a step: %s%s%s",
+            hr_layout_text(&outlook->layout, layout), ranks->n, outlook->n_hosts,
+            outlook->n_hosts > 1 ? "s" : "", within,
+            outlook->n_hosts > 1 ? "; between hosts: " : "",
+            outlook->n_hosts > 1 ? between : "");
+    if (hr_outlook_simulate(outlook, &played) == HR_OK)
+        hr_info(
+            "ranks at work %.1f %% of the denoising, the rest is filling and draining",
+            100 * played.utilisation);
+}

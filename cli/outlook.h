@@ -1,0 +1,56 @@
+/* What a render will take on some ranks: layout, and of each rank memory, work and
+ * traffic. Local to cli/. */
+#ifndef HR_CLI_OUTLOOK_H
+#define HR_CLI_OUTLOOK_H
+
+#include "cli/machine.h"
+#include "worker/estimate.h"
+
+typedef struct hr_outlook {
+    const hr_plan *plan; /* borrowed */
+    hr_layout layout;
+    int n_ranks, ranks_per_host, n_hosts;
+    int64_t fewest_windows, most_windows; /* of any step */
+    int n_estimates;                      /* ranks looked at, in ascending order */
+    int *ranks;                           /* [n_estimates] */
+    hr_estimate *estimates;               /* [n_estimates] */
+} hr_outlook;
+
+/* What is looked at: the worker's options but for its layout, one video, and ranks. */
+typedef struct hr_outlook_args {
+    hr_worker_options worker;
+    const hr_render *render;
+    const hr_machine *machine;
+    int n_ranks, ranks_per_host;
+} hr_outlook_args;
+
+/* Local, the same on all ranks: chooses the layout, or refuses it. No estimates yet. */
+hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out);
+/* Collective: each rank looks at itself. */
+hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
+                           hr_outlook *outlook);
+/* Local: looks at all ranks, or where they are many at enough of them to have seen the
+ * largest of each kind. */
+hr_status hr_outlook_look(const hr_outlook_args *args, hr_outlook *outlook);
+/* Takes a zeroed one. */
+void hr_outlook_free(hr_outlook *outlook);
+
+static inline uint64_t hr_outlook_bytes(const hr_estimate *e)
+{
+    return e->device_bytes + e->host_bytes;
+}
+/* The index of the rank that needs most memory. */
+int hr_outlook_largest(const hr_outlook *outlook);
+/* Sent by all ranks in one step of denoising, on average. */
+typedef struct hr_step_traffic {
+    double bytes[HR_TRAFFIC_COUNT], bytes_between_hosts[HR_TRAFFIC_COUNT];
+} hr_step_traffic;
+hr_step_traffic hr_outlook_traffic(const hr_outlook *outlook);
+/* Of denoising, played with units that take a second and messages that take none. */
+hr_status hr_outlook_simulate(const hr_outlook *outlook, hr_schedule_result *out);
+
+/* Logs what a user wants to know before a long job, in a few lines; `is_long`: the model
+ * was trained on fewer frames. */
+void hr_outlook_log(const hr_outlook *outlook, const hr_ranks *ranks);
+
+#endif
