@@ -274,7 +274,7 @@ static hr_status write_quoted(const char *s, hr_text *out)
     return hr_text_add(out, "\"");
 }
 
-/* The fewest digits that read back to the same number. */
+/* The fewest digits that read back to the same number; 600, not 6e+02. */
 static hr_status write_number(double number, hr_text *out)
 {
     char digits[40];
@@ -282,7 +282,9 @@ static hr_status write_number(double number, hr_text *out)
 
     do
         snprintf(digits, sizeof digits, "%.*g", precision, number);
-    while (strtod(digits, NULL) != number && ++precision <= 17);
+    while ((strtod(digits, NULL) != number ||
+            (number >= 1 && strchr(digits, 'e') != NULL)) &&
+           ++precision <= 17);
     return hr_text_add(out, digits);
 }
 

@@ -34,6 +34,9 @@ static void test_full_job(void **state)
         "  sigmas: diffusers-0.36\n"
         "  seed: 18446744073709551615\n"
         "  rng: torch\n"
+        "windows: {frames: 21, overlap: 8, grid: fixed, noise: independent,\n"
+        "          blend: triangle, anchor: previous, decode: windowed}\n"
+        "layout: {windows: 2, stages: 3, tensor: 4, cfg: auto, deadline: 1.5}\n"
         "output: {folder: runs/cat, video: png, preview_every: 0}\n";
     hr_job job;
 
@@ -59,6 +62,14 @@ static void test_full_job(void **state)
     assert_int_equal(job.sigmas, HR_JOB_SIGMAS_036);
     assert_true(job.seed == UINT64_MAX);
     assert_int_equal(job.rng, HR_JOB_TORCH);
+    assert_true(job.window_frames == 21 && job.window_overlap == 8);
+    assert_int_equal(job.grid, HR_GRID_FIXED);
+    assert_int_equal(job.noise, HR_NOISE_INDEPENDENT);
+    assert_int_equal(job.blend, HR_BLEND_TRIANGLE);
+    assert_int_equal(job.anchor, HR_ANCHOR_PREVIOUS);
+    assert_int_equal(job.decode, HR_DECODE_WINDOWED);
+    assert_true(job.layout_windows == 2 && job.layout_stages == 3);
+    assert_true(job.layout_tensor == 4 && job.layout_cfg == 0 && job.deadline == 1.5);
     assert_string_equal(job.output_folder, "runs/cat");
     assert_int_equal(job.video, HR_JOB_PNG);
     assert_int_equal(job.preview_every, 0);
@@ -82,6 +93,10 @@ static void test_defaults(void **state)
     assert_int_equal(job.threads, 0);
     assert_int_equal(job.preview_every, 5);
     assert_int_equal(job.text_length, 512);
+    assert_int_equal(job.window_frames, 0); /* the model's */
+    assert_int_equal(job.anchor, HR_ANCHOR_FIRST);
+    assert_int_equal(job.layout_windows, 0);
+    assert_true(job.deadline == 600);
     hr_test_ok(hr_job_fill(&job));
     assert_string_equal(job.model, HR_JOB_DEFAULT_MODEL);
     assert_string_equal(job.negative_prompt, "");
@@ -139,7 +154,8 @@ static void test_merge(void **state)
     hr_job_init(&defaults);
     hr_test_ok(parse("prompt: mine\nvideo: {seconds: 2}\nsampler: {steps: 3}", &job));
     hr_test_ok(parse("prompt: theirs\nnegative_prompt: bad\nnumerics: f32\n"
-                     "video: {width: 64, frames: 9}\nsampler: {steps: 4, seed: 5}",
+                     "video: {width: 64, frames: 9}\nsampler: {steps: 4, seed: 5}\n"
+                     "windows: {frames: 21, overlap: 8}",
                      &defaults));
     hr_test_ok(hr_job_merge(&job, &defaults));
     hr_job_free(&defaults); /* nothing of it is borrowed */
@@ -149,6 +165,7 @@ static void test_merge(void **state)
     assert_int_equal(job.width, 64);
     assert_int_equal(job.steps, 3);
     assert_true(job.seed == 5 && job.is_set[HR_KEY_SEED]);
+    assert_true(job.window_frames == 21 && job.window_overlap == 8);
     assert_true(job.is_set[HR_KEY_SECONDS] && !job.is_set[HR_KEY_FRAMES]);
     hr_job_free(&job);
 }
@@ -166,12 +183,16 @@ static void test_write(void **state)
     hr_job_init(&again);
     hr_test_ok(
         parse("style: animated\nthreads: auto\nvideo: {fps: 23.976, seconds: 0.1}\n"
-              "sampler: {seed: 18446744073709551615, guidance: 4}",
+              "sampler: {seed: 18446744073709551615, guidance: 4}\n"
+              "windows: {anchor: none, frames: 21}\nlayout: {tensor: auto, deadline: 30}",
               &job));
     hr_test_ok(hr_job_write_yaml(&job, &text));
     assert_string_equal(text.s, "style: animated\nthreads: auto\nvideo:\n  seconds: 0.1\n"
                                 "  fps: 23.976\nsampler:\n  guidance: 4\n"
-                                "  seed: 18446744073709551615\n");
+                                "  seed: 18446744073709551615\n"
+                                "windows:\n  frames: 21\n  anchor: none\n"
+                                "layout:\n  tensor: auto\n  deadline: 30\n");
+    assert_string_equal(hr_job_key_name(HR_KEY_ANCHOR), "windows.anchor");
     hr_text_free(&text);
     hr_test_ok(hr_job_set(&job, "--set", nasty));
     hr_test_ok(hr_job_fill(&job));

@@ -28,6 +28,8 @@ static void test_demo_entry(void **state)
     hr_test_ok(hr_model_entry_load(configs, HR_JOB_DEFAULT_MODEL, &entry));
     assert_non_null(strstr(entry.folder, "demo/model"));
     assert_int_equal(entry.trained_frames, 21);
+    assert_int_equal(entry.defaults.window_frames, entry.trained_frames);
+    assert_true(entry.defaults.is_set[HR_KEY_WINDOW_OVERLAP]);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         assert_true(job->is_set[keys[i]]);
     assert_int_equal(job->width, 128);
