@@ -1,15 +1,13 @@
 /* Bands of rows, their halos and the whole map, on HR_TEST_RANKS ranks and each
  * HR_TEST_DEVICE. */
 #include "support/device.h"
-#include "support/test_util.h"
+#include "support/ranks.h"
 
 #include "base/memory.h"
 #include "comm/rows.h"
 
 #include <math.h>
 #include <string.h>
-
-static hr_world *world;
 
 enum { WIDTH = 3, CHANNELS = 2, ROW = WIDTH * CHANNELS };
 
@@ -26,9 +24,9 @@ static void fill_rows(float *to, int64_t t, int64_t first, int64_t n)
             to[row * ROW + i] = value_at(t, first + row, i);
 }
 
-static void test_bands_share_all_rows_evenly(void **state)
+static void test_bands_share_all_rows_evenly(hr_group *all)
 {
-    (void)state;
+    (void)all;
     for (int64_t height = 1; height < 40; height++)
         for (int size = 1; size <= height; size++) {
             int64_t next = 0;
@@ -45,8 +43,8 @@ static void test_bands_share_all_rows_evenly(void **state)
 }
 
 /* A band with NaN in its halo rows becomes a piece of the whole map. */
-static void check_exchange(const hr_test_device *on, int64_t height, int64_t scale,
-                           int64_t frames)
+static void check_exchange(const hr_test_device *on, hr_group *all, int64_t height,
+                           int64_t scale, int64_t frames)
 {
     hr_rows *rows;
     hr_band band;
@@ -55,7 +53,7 @@ static void check_exchange(const hr_test_device *on, int64_t height, int64_t sca
     hr_tensor t;
     size_t count;
 
-    hr_test_ok(hr_rows_open(hr_world_group(world), height, &rows));
+    hr_test_ok(hr_rows_open(all, height, &rows));
     band = hr_rows_mine(rows);
     above = hr_rows_above(rows);
     n = above + band.n * scale + hr_rows_below(rows);
@@ -80,7 +78,7 @@ static void check_exchange(const hr_test_device *on, int64_t height, int64_t sca
     hr_rows_close(rows);
 }
 
-static void check_gather(const hr_test_device *on, int64_t height)
+static void check_gather(const hr_test_device *on, hr_group *group, int64_t height)
 {
     hr_rows *rows;
     hr_band band;
@@ -88,7 +86,7 @@ static void check_gather(const hr_test_device *on, int64_t height)
     float *want = hr_alloc(count * sizeof(float)), *got;
     hr_tensor mine, all;
 
-    hr_test_ok(hr_rows_open(hr_world_group(world), height, &rows));
+    hr_test_ok(hr_rows_open(group, height, &rows));
     band = hr_rows_mine(rows);
     fill_rows(want, 0, 0, height);
     mine = hr_test_upload(on->stream, HR_F32, HR_DIMS(band.n, WIDTH, CHANNELS),
@@ -105,28 +103,27 @@ static void check_gather(const hr_test_device *on, int64_t height)
     hr_rows_close(rows);
 }
 
-static void test_halos_and_maps(void **state)
+static void test_halos_and_maps(hr_group *all)
 {
     hr_test_device on = hr_test_device_start(1);
-    int size = hr_group_size(hr_world_group(world));
+    int size = hr_group_size(all);
 
-    (void)state;
     for (int64_t height = size; height < size + 4; height++) {
         for (int64_t frames = 1; frames <= 3; frames++) {
-            check_exchange(&on, height, 1, frames);
-            check_exchange(&on, height, 4, frames);
+            check_exchange(&on, all, height, 1, frames);
+            check_exchange(&on, all, height, 4, frames);
         }
-        check_gather(&on, height);
+        check_gather(&on, all, height);
     }
     hr_test_device_stop(&on);
 }
 
-static void test_more_ranks_than_rows(void **state)
+static void test_more_ranks_than_rows(hr_group *all)
 {
     hr_world *five;
     hr_rows *rows;
 
-    (void)state;
+    (void)all;
     hr_test_ok(hr_world_open_pretended(3, 5, 5, &five));
     hr_test_fails(HR_ERR_INTERNAL, "4 rows cannot be shared by 5 ranks",
                   hr_rows_open(hr_world_group(five), 4, &rows));
@@ -134,7 +131,7 @@ static void test_more_ranks_than_rows(void **state)
 }
 
 /* Rank 1 of 3: to each side one message of all frames; its band to both others. */
-static void test_a_pretended_world_counts(void **state)
+static void test_a_pretended_world_counts(hr_group *all)
 {
     hr_test_device on = hr_test_device_start(1);
     hr_world *three;
@@ -145,7 +142,7 @@ static void test_a_pretended_world_counts(void **state)
     hr_group *group;
     hr_traffic_stats traffic;
 
-    (void)state;
+    (void)all;
     hr_test_ok(hr_world_open_pretended(1, 3, 3, &three));
     hr_test_ok(hr_group_split(hr_world_group(three), &args, &group));
     hr_test_ok(hr_rows_open(group, 7, &rows));
@@ -174,18 +171,12 @@ static void test_a_pretended_world_counts(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bands_share_all_rows_evenly),
-        cmocka_unit_test(test_halos_and_maps),
-        cmocka_unit_test(test_more_ranks_than_rows),
-        cmocka_unit_test(test_a_pretended_world_counts),
+    static const hr_rank_test tests[] = {
+        HR_RANK_TEST(test_bands_share_all_rows_evenly),
+        HR_RANK_TEST(test_halos_and_maps),
+        HR_RANK_TEST(test_more_ranks_than_rows),
+        HR_RANK_TEST(test_a_pretended_world_counts),
     };
-    int failed;
 
-    if (hr_world_open(&world) != HR_OK)
-        return 1;
-    hr_world_set_deadline(world, 30);
-    failed = cmocka_run_group_tests_name("comm/rows", tests, NULL, NULL);
-    hr_world_close(world);
-    return failed != 0 || hr_mem_live_blocks() != 0;
+    return hr_test_run_on_ranks("comm/rows", tests, sizeof tests / sizeof tests[0]);
 }

@@ -3,15 +3,13 @@
  * depend on how many are done at once. */
 #include "support/device.h"
 #include "support/golden.h"
-#include "support/test_util.h"
+#include "support/ranks.h"
 
 #include "base/memory.h"
 #include "compute/arena.h"
 #include "model/vae.h"
 
 #include <string.h>
-
-static hr_world *world;
 
 static const char *const cases[] = {"wan21-tiny", "wan21-odd", "wan22-moe", "wan22-5b"};
 enum { N_CASES = 4, N_LATENTS = 3, WIDTH = 6 };
@@ -118,12 +116,10 @@ static void check_height(const rig *r, int64_t height, hr_group *group)
     hr_vae_decoder_destroy(whole);
 }
 
-static void test_bands(void **state)
+static void test_bands(hr_group *group)
 {
-    hr_group *group = hr_world_group(world);
     int size = hr_group_size(group);
 
-    (void)state;
     for (int i = 0; i < N_CASES; i++) {
         rig *r = rig_start(cases[i], 1);
 
@@ -134,15 +130,13 @@ static void test_bands(void **state)
 }
 
 /* Begun again, a decoder gives what a new one gives. */
-static void test_restart(void **state)
+static void test_restart(hr_group *group)
 {
-    hr_group *group = hr_world_group(world);
     rig *r = rig_start("wan22-5b", 1);
     int64_t height = hr_group_size(group) + 1, n, m;
     hr_vae_decoder *used = decoder_of(r, height, group);
     hr_vae_decoder *fresh = decoder_of(r, height, group);
 
-    (void)state;
     for (int64_t f = 0; f < N_LATENTS; f++)
         hr_free(decode(r, used, height, f, &n));
     hr_test_ok(hr_vae_decoder_restart(used));
@@ -187,7 +181,7 @@ static float *run_conv(const hr_test_device *on, const hr_packed *weight,
 }
 
 /* Rows [first, first + n) of a wide convolution, from those rows and their neighbours. */
-static void test_rows_of_a_wide_convolution(void **state)
+static void check_rows_of_a_wide_convolution(void)
 {
     hr_test_device on = hr_test_device_start(2);
     size_t n_weights = CHANNELS * CHANNELS * 9, n_values = ROWS * COLUMNS * CHANNELS;
@@ -196,7 +190,6 @@ static void test_rows_of_a_wide_convolution(void **state)
     hr_packed *weight;
     size_t bytes;
 
-    (void)state;
     hr_test_random(1, values, n_weights);
     kernel = hr_test_upload(on.stream, HR_F32, HR_DIMS(CHANNELS, CHANNELS, 3, 3), values);
     hr_test_ok(hr_pack_conv(on.stream, &kernel, &weight));
@@ -233,7 +226,7 @@ static void check_slice(const hr_test_device *on, const hr_tensor *part,
 }
 
 /* Pixels [first, first + n) through a product and through attention. */
-static void test_rows_of_products_and_attention(void **state)
+static void check_rows_of_products_and_attention(void)
 {
     static const int64_t counts[] = {1, 2, 7, 16, 31, 64, 97, 150, 200};
     enum { PIXELS = 201 };
@@ -244,7 +237,6 @@ static void test_rows_of_products_and_attention(void **state)
     hr_tensor kernel, x, y, z;
     hr_packed *weight;
 
-    (void)state;
     hr_test_random(3, values, CHANNELS * CHANNELS);
     kernel = hr_test_upload(on.stream, HR_F32, HR_DIMS(CHANNELS, CHANNELS), values);
     hr_test_ok(hr_pack_linear(on.stream, &kernel, &weight));
@@ -288,24 +280,22 @@ static void test_rows_of_products_and_attention(void **state)
     hr_test_device_stop(&on);
 }
 
+/* These have nothing to do with ranks: once is enough. */
+static void test_rows_of_operators(hr_group *group)
+{
+    if (hr_group_size(group) > 1)
+        return;
+    check_rows_of_a_wide_convolution();
+    check_rows_of_products_and_attention();
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bands),
-        cmocka_unit_test(test_restart),
+    static const hr_rank_test tests[] = {
+        HR_RANK_TEST(test_bands),
+        HR_RANK_TEST(test_restart),
+        HR_RANK_TEST(test_rows_of_operators),
     };
-    const struct CMUnitTest alone[] = {
-        cmocka_unit_test(test_rows_of_a_wide_convolution),
-        cmocka_unit_test(test_rows_of_products_and_attention),
-    };
-    int failed;
 
-    if (hr_world_open(&world) != HR_OK)
-        return 1;
-    hr_world_set_deadline(world, 60);
-    failed = cmocka_run_group_tests_name("model/vae_bands", tests, NULL, NULL);
-    if (hr_group_size(hr_world_group(world)) == 1)
-        failed += cmocka_run_group_tests_name("model/vae_rows", alone, NULL, NULL);
-    hr_world_close(world);
-    return failed != 0 || hr_mem_live_blocks() != 0;
+    return hr_test_run_on_ranks("model/vae_bands", tests, sizeof tests / sizeof tests[0]);
 }
