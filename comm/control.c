@@ -192,6 +192,7 @@ static bool is_lowest_left(const hr_world *world)
     return true;
 }
 
+/* Once one is lost the others leave, each in its time: that is no news. */
 static void log_loss(hr_world *world, int rank, hr_status status)
 {
     const hr_rank_info *info = &world->info[rank];
@@ -203,7 +204,7 @@ static void log_loss(hr_world *world, int rank, hr_status status)
     if (status == HR_ERR_TIMEOUT)
         snprintf(what, sizeof what, "has not answered for %.3g s",
                  world->deadline_seconds);
-    if (!is_lowest_left(world)) {
+    if (world->n_lost > 1 || !is_lowest_left(world)) {
         hr_info("%s %s", who, what);
         return;
     }

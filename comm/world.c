@@ -309,6 +309,9 @@ hr_status hr_world_check_silence(hr_world *world)
 
 int hr_world_find_lost(const hr_world *world)
 {
+    for (int i = 0; i < world->size; i++) /* others may have left because of it */
+        if (world->is_lost[i] && i != world->rank)
+            return i;
     for (int i = 0; i < world->size && world->control != NULL; i++)
         if (world->control->is_watched[i] &&
             !hr_process_is_alive(&world->control->process[i]))

@@ -76,9 +76,10 @@ bool hr_world_latest_report(const hr_world *world, int rank, hr_report *out, dou
  * a rank that has reported once has been silent for longer than the deadline. */
 hr_status hr_world_check_silence(hr_world *world);
 
-/* Local, from any thread while the world is open: the first rank of this host whose
- * process has ended, or -1. For the thread that watches signals: mpirun stops all ranks
- * with SIGTERM when one has died, and this tells that from a wish to stop. */
+/* Local, from any thread while the world is open: a rank that is lost, or that is on
+ * this host and whose process has ended; -1: none. For the thread that watches signals:
+ * mpirun stops all ranks with SIGTERM when one has died, and this tells that from a wish
+ * to stop. */
 int hr_world_find_lost(const hr_world *world);
 
 /* Local and quick: lets messages in flight make progress, for long computations. Returns
