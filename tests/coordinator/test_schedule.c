@@ -296,7 +296,31 @@ static void test_stages_stay_full(void **state)
     assert_true(n_checked[1] > 500 && n_checked[2] > 500);
 }
 
-/* A hand-made case: 3 windows, 2 stages, 1 branch, 2 steps, only neighbours overlap. */
+/* Groups fill their stages at the same time, not one after the other. */
+static void test_groups_do_not_queue(void **state)
+{
+    hr_schedule s = {.windows = {.length = 6,
+                                 .overlap = 2,
+                                 .grid = HR_GRID_FIXED,
+                                 .anchor = HR_ANCHOR_FIRST},
+                     .n_steps = 20,
+                     .n_branches = 2};
+    hr_schedule_result one, many;
+
+    (void)state;
+    for (int groups = 2; groups <= 4; groups++) {
+        s.layout = (hr_layout){1, 8, 1, 1};
+        s.windows.n_frames = 6 + 7 * 4; /* 8 windows a group */
+        hr_test_ok(hr_schedule_simulate(&s, &unit_times, &one));
+        s.layout.windows = groups;
+        s.windows.n_frames = 6 + (8 * groups - 1) * 4;
+        hr_test_ok(hr_schedule_simulate(&s, &unit_times, &many));
+        assert_true(one.utilisation >= 0.96);
+        assert_true(many.utilisation >= one.utilisation - 0.01);
+    }
+}
+
+/* By hand: 3 windows that share nothing, 2 steps. */
 static void test_simulated_times(void **state)
 {
     hr_schedule s = {
@@ -338,6 +362,7 @@ int main(void)
         cmocka_unit_test_teardown(test_any_layout, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_odd_windows_go_round, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_stages_stay_full, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_groups_do_not_queue, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_simulated_times, hr_test_leak_teardown),
     };
 

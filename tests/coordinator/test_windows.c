@@ -77,6 +77,11 @@ static void test_known_weights(void **state)
     assert_true(hr_windows_weight(&w, 0, 2, 4) == (float)(1.0 / 6));
     w.blend = HR_BLEND_RAMP; /* 2/5, 3/5, 1/5 */
     assert_true(fabsf(hr_windows_weight(&w, 0, 1, 4) - 0.5F) < 1e-7F);
+    w.overlap = 2; /* 0..5, 4..9, 5..10: frame 5 has 1/3, 2/3, 1/6 */
+    w.n_frames = 11;
+    assert_true(fabsf(hr_windows_weight(&w, 0, 0, 5) - 2.0F / 7) < 1e-7F);
+    assert_true(fabsf(hr_windows_weight(&w, 0, 1, 5) - 4.0F / 7) < 1e-7F);
+    assert_true(fabsf(hr_windows_weight(&w, 0, 2, 5) - 1.0F / 7) < 1e-7F);
 }
 
 /* Ascending, exact, overlapping by `overlap` at least, both ends. */
