@@ -16,7 +16,8 @@ hr_status hr_ranks_open(hr_ranks *out)
     out->rank = hr_group_rank(out->group);
     out->n = hr_group_size(out->group);
     hr_signals_set_world(world);
-    return HR_OK;
+    /* No rank gives up while another is still opening its world. */
+    return hr_group_agree(out->group, HR_OK);
 }
 
 void hr_ranks_close(hr_ranks *ranks)
