@@ -38,9 +38,12 @@ static const model_case sharded = {"wan21-tiny", 0, 3, 4}; /* 4 heads */
 static const model_case deep = {"wan21-odd", 1, 5, 1};     /* 3 heads, guidance */
 static const model_case experts = {"wan22-moe", 0, 2, 2};  /* two of them */
 
+/* What fewer ranks have tested already is left out; some ranks are idle still. */
 static bool suits(const model_case *model, const hr_layout *layout, int n_ranks)
 {
-    return hr_layout_size(layout) <= n_ranks && layout->stages <= model->n_layers &&
+    int size = hr_layout_size(layout);
+
+    return size <= n_ranks && size > n_ranks / 2 && layout->stages <= model->n_layers &&
            model->n_shards % layout->tensor == 0;
 }
 
@@ -181,6 +184,114 @@ static void more_groups_than_windows(hr_group *all)
     check_layouts(all, &sharded, make_short, false);
 }
 
+/* Samples what is allocated: asked before each unit and frame. */
+static bool watch_memory(void *user)
+{
+    size_t *peak = user, now = hr_mem_live_bytes();
+
+    *peak = now > *peak ? now : *peak;
+    return false;
+}
+
+static size_t memory_of(hr_group *all, void (*change)(hr_job *job))
+{
+    size_t before = hr_mem_live_bytes(), peak = 0;
+    const hr_worker_hooks hooks = {.should_stop = watch_memory, .user = &peak};
+    bytes files = render(all, &sharded,
+                         (hr_pipeline_options){
+                             .change = change,
+                             .threads = 1,
+                             .hooks = &hooks,
+                             .layout = {hr_group_size(all), 1, 1, 1},
+                         });
+
+    hr_free(files.data);
+    return peak - before;
+}
+
+static void make_four_times_as_long(hr_job *job)
+{
+    make_long(job);
+    job->frames = 4 * 44 - 3;
+}
+
+/* Samples, histories and predictions of 33 more frames would be many times the limit; the
+ * hash of each frame and step is less. */
+static void memory_does_not_grow_with_the_video(hr_group *all)
+{
+    size_t frame_bytes = (size_t)16 * 4 * 6 * sizeof(float); /* [C, h, w] */
+    size_t one = memory_of(all, make_long);
+    size_t four = memory_of(all, make_four_times_as_long);
+
+    print_message("%zu bytes for 11 latent frames, %zu for 44\n", one, four);
+    hr_test_on_all(all, four <= one + 4 * frame_bytes && four <= one + one / 20);
+}
+
+/* Renders where something goes wrong, on all ranks alike. */
+static void check_failure(hr_group *all, hr_pipeline_options options, hr_status expected)
+{
+    hr_golden *golden = hr_golden_open(sharded.name);
+    const char *folder = hr_test_folder();
+
+    options.folder = folder;
+    options.group = all;
+    options.threads = 1;
+    options.change = make_long;
+    options.layout = (hr_layout){hr_group_size(all), 1, 1, 1};
+    options.expected = expected;
+    hr_test_catch_log();
+    hr_pipeline_render(golden, hr_golden_run_at(golden, sharded.run), &options);
+    hr_test_release_log();
+    hr_golden_close(golden);
+    hr_test_ok(hr_world_recover(hr_group_world(all)));
+    hr_test_on_all(all, hr_test_count_entries(folder) == 0);
+}
+
+static bool is_last(hr_group *all)
+{
+    return hr_group_rank(all) == hr_group_size(all) - 1;
+}
+
+static void a_rank_without_its_file_ends_all(hr_group *all)
+{
+    check_failure(all,
+                  (hr_pipeline_options){.latents_in = is_last(all) ? "missing" : NULL},
+                  HR_ERR_IO);
+}
+
+static hr_status fail_at_step_2(void *user, hr_stream *stream, const char *name,
+                                const hr_tensor *t)
+{
+    (void)user;
+    (void)stream;
+    (void)t;
+    if (strncmp(name, "step2/", 6) != 0)
+        return HR_OK;
+    return hr_fail(HR_ERR_DEVICE, "a failure of the test");
+}
+
+static void a_rank_that_fails_midway_ends_all(hr_group *all)
+{
+    const hr_trace trace = {.on_tensor = fail_at_step_2};
+
+    check_failure(all, (hr_pipeline_options){.trace = is_last(all) ? &trace : NULL},
+                  HR_ERR_DEVICE);
+}
+
+static bool stop_at_the_fifth(void *user)
+{
+    return ++*(int *)user == 5;
+}
+
+static void a_stop_of_one_rank_stops_all(hr_group *all)
+{
+    int n_asked = 0;
+    const hr_worker_hooks hooks = {.should_stop = stop_at_the_fifth, .user = &n_asked};
+
+    check_failure(all, (hr_pipeline_options){.hooks = is_last(all) ? &hooks : NULL},
+                  HR_ERR_CANCELLED);
+}
+
 int main(void)
 {
     const hr_rank_test tests[] = {
@@ -190,6 +301,10 @@ int main(void)
         HR_RANK_TEST(fixed_grid),
         HR_RANK_TEST(anchored_on_the_previous_window),
         HR_RANK_TEST(more_groups_than_windows),
+        HR_RANK_TEST(memory_does_not_grow_with_the_video),
+        HR_RANK_TEST(a_rank_without_its_file_ends_all),
+        HR_RANK_TEST(a_rank_that_fails_midway_ends_all),
+        HR_RANK_TEST(a_stop_of_one_rank_stops_all),
     };
 
     return hr_test_run_on_ranks("worker/layouts", tests, sizeof tests / sizeof tests[0]);
