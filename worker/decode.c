@@ -301,8 +301,6 @@ hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
 
     if (status == HR_OK)
         status = after;
-    if (status != HR_OK)
-        hr_world_give_up(hr_group_world(worker->group), status);
     hr_saver_abandon(d.saver);
     hr_vae_decoder_destroy(d.decoder);
     hr_tensor_free(&d.held);

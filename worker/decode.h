@@ -16,8 +16,8 @@ typedef struct hr_frame_source {
  * its band of rows (ranks without a row only fetch), rank 0 gathers the pictures, notes
  * their hashes in the receipt and saves them, in the background. Frames are fetched in
  * the same order on all ranks; windows.decode windowed fetches frame 0 again and again.
- * Memory does not depend on the number of frames. After a failure of its own the rank has
- * given up (comm/world.h). */
+ * Memory does not depend on the number of frames. After a failure the others wait until
+ * the caller gives up or agrees (comm/world.h). */
 hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
                           const hr_frame_source *source);
 
