@@ -32,7 +32,7 @@ else
     python3 "$here/delay_wire.py" hrtun0 hrtun1 "$mbit" "$one_way" >"$folder/wire" &
     wire=$!
     for ((k = 0; k < 100; k++)); do
-        if grep -q ready "$folder/wire"; then break; fi
+        if grep -qs ready "$folder/wire"; then break; fi
         sleep 0.05
     done
     ip link set hrtun0 netns "$a"
