@@ -51,10 +51,18 @@ static bool suits(const model_case *model, const hr_layout *layout, int n_ranks)
  * moving one. */
 static void make_long(hr_job *job)
 {
+    job->steps = 3;
     job->frames = 41;
     job->window_frames = 9;
     job->window_overlap = 4;
     job->anchor = HR_ANCHOR_FIRST;
+}
+
+/* The second expert comes at step 3. */
+static void make_for_experts(hr_job *job)
+{
+    make_long(job);
+    job->steps = 5;
 }
 
 static void make_fixed(hr_job *job)
@@ -166,7 +174,7 @@ static void many_stages(hr_group *all)
 
 static void two_experts(hr_group *all)
 {
-    check_layouts(all, &experts, make_long, false);
+    check_layouts(all, &experts, make_for_experts, false);
 }
 
 static void fixed_grid(hr_group *all)
@@ -225,6 +233,54 @@ static void memory_does_not_grow_with_the_video(hr_group *all)
 
     print_message("%zu bytes for 11 latent frames, %zu for 44\n", one, four);
     hr_test_on_all(all, four <= one + 4 * frame_bytes && four <= one + one / 20);
+}
+
+/* What the rank did and sent while denoising, as it was estimated. */
+static bool is_as_estimated(hr_group *all, const hr_pipeline_options *options,
+                            const hr_render_times *real)
+{
+    const hr_traffic_stats *sent = &real->stage_traffic[HR_STAGE_DENOISE];
+    const hr_traffic_stats *counted;
+    hr_golden *golden = hr_golden_open(sharded.name);
+    hr_estimate estimate;
+
+    hr_pipeline_estimate_rank(golden, hr_golden_run_at(golden, sharded.run), options,
+                              hr_group_rank(all), hr_group_size(all), &estimate);
+    hr_golden_close(golden);
+    counted = &estimate.stage_traffic[HR_STAGE_DENOISE];
+    for (int i = 0; i < HR_TRAFFIC_COUNT; i++)
+        if (i != HR_TRAFFIC_OTHER && (sent->bytes[i] != counted->bytes[i] ||
+                                      sent->messages[i] != counted->messages[i])) {
+            print_error("%s: sent %zu bytes in %zu messages, estimated %zu in %zu\n",
+                        hr_traffic_name((hr_traffic)i), (size_t)sent->bytes[i],
+                        (size_t)sent->messages[i], (size_t)counted->bytes[i],
+                        (size_t)counted->messages[i]);
+            return false;
+        }
+    if (real->stage_flops[HR_STAGE_DENOISE] == estimate.stage_flops[HR_STAGE_DENOISE] &&
+        real->transformer_bytes <= estimate.weight_bytes)
+        return true;
+    print_error("%g FLOPs, estimated %g; %zu bytes of weights, estimated %zu\n",
+                real->stage_flops[HR_STAGE_DENOISE],
+                estimate.stage_flops[HR_STAGE_DENOISE], (size_t)real->transformer_bytes,
+                (size_t)estimate.weight_bytes);
+    return false;
+}
+
+static void estimates_are_what_is_done(hr_group *all)
+{
+    for (int i = 0; i < N_LAYOUTS; i++) {
+        hr_render_times times;
+        hr_pipeline_options options = {
+            .change = make_long, .threads = 1, .layout = layouts[i], .times = &times};
+        bytes files;
+
+        if (!suits(&sharded, &layouts[i], hr_group_size(all)))
+            continue;
+        files = render(all, &sharded, options);
+        hr_free(files.data);
+        hr_test_on_all(all, is_as_estimated(all, &options, &times));
+    }
 }
 
 /* Renders where something goes wrong, on all ranks alike. */
@@ -302,6 +358,7 @@ int main(void)
         HR_RANK_TEST(anchored_on_the_previous_window),
         HR_RANK_TEST(more_groups_than_windows),
         HR_RANK_TEST(memory_does_not_grow_with_the_video),
+        HR_RANK_TEST(estimates_are_what_is_done),
         HR_RANK_TEST(a_rank_without_its_file_ends_all),
         HR_RANK_TEST(a_rank_that_fails_midway_ends_all),
         HR_RANK_TEST(a_stop_of_one_rank_stops_all),
