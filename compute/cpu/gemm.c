@@ -7,7 +7,8 @@
 enum {
     MAX_ROWS = 128, /* of a tile */
     MIN_ROWS = 16,
-    TILES_WANTED = 16,     /* enough for four threads to end at about the same time */
+    TILES_WANTED = 16,     /* enough for four threads to end at about the same time; half
+                            * of it for several products each, which are short */
     SHARES = 4,            /* per thread: one that is held up does less */
     MIN_PRODUCTS = 1 << 20 /* below, waking threads costs more than it saves */
 };
@@ -42,7 +43,8 @@ static gemm_plan plan_gemm(const hr_stream *stream, const hr_cpu_gemm *gemm)
 {
     const hr_cpu_packed *packed = gemm->weight->state;
     gemm_plan plan = {.gemm = gemm, .cpu = hr_cpu_of(stream), .packed = packed};
-    int64_t rows = ceil_div(gemm->rows * packed->n_of_matrix, TILES_WANTED);
+    int64_t tiles = packed->in_shards > 1 ? TILES_WANTED / 2 : TILES_WANTED;
+    int64_t rows = ceil_div(gemm->rows * packed->n_of_matrix, tiles);
 
     rows = ceil_div(rows, MIN_ROWS) * MIN_ROWS;
     rows = at_most(rows, gemm->max_rows > 0 ? gemm->max_rows : MAX_ROWS);

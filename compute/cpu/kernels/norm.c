@@ -1,43 +1,47 @@
 /* Normalisation of rows, rotation of pairs. */
 #include "compute/cpu/kernels/level.h"
 
-typedef struct row_sums {
-    double sum, squares; /* of x - centre */
-} row_sums;
-
-static inline void add_to_sums(vec d, vec *sum, vec *squares)
-{
-    *sum += d;
-    *squares = vec_fma(d, d, *squares);
-}
-
-/* Sums some elements at a time in fp32, side by side so that none waits for the one
- * before, and those sums in double. */
-static row_sums sums_of_row(const void *x, hr_dtype dtype, int64_t n, float centre)
+/* Some elements at a time are summed in fp32, side by side so that none waits for the one
+ * before, and those sums in double. Inlined with a constant `squared`. */
+static inline __attribute__((always_inline)) double
+sum_up(const void *x, hr_dtype dtype, int64_t n, float centre, bool squared)
 {
     enum { WAYS = 4 };
     const int64_t chunk = 32 * VEC;
-    row_sums out = {0};
+    double out = 0;
 
     for (int64_t first = 0; first < n; first += chunk) {
-        vec sum[WAYS] = {0}, squares[WAYS] = {0};
+        vec sum[WAYS] = {0};
         int64_t i = first, last = first + chunk < n ? first + chunk : n;
 
         for (; i + WAYS * VEC <= last; i += WAYS * VEC)
-            for (int way = 0; way < WAYS; way++)
-                add_to_sums(vec_get(x, dtype, i + way * VEC, n) - centre, &sum[way],
-                            &squares[way]);
+            for (int way = 0; way < WAYS; way++) {
+                vec d = vec_get(x, dtype, i + way * VEC, n) - centre;
+
+                sum[way] = squared ? vec_fma(d, d, sum[way]) : sum[way] + d;
+            }
         for (; i < last; i += VEC) {
             vec d = vec_get(x, dtype, i, n) - centre;
 
-            add_to_sums(last - i < VEC ? vec_first(d, last - i) : d, &sum[0],
-                        &squares[0]);
+            d = last - i < VEC ? vec_first(d, last - i) : d;
+            sum[0] = squared ? vec_fma(d, d, sum[0]) : sum[0] + d;
         }
-        out.sum += (double)vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
-        out.squares +=
-            (double)vec_sum((squares[0] + squares[1]) + (squares[2] + squares[3]));
+        out += (double)vec_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
     }
     return out;
+}
+
+static double sum_of_row(const void *x, hr_dtype dtype, int64_t n)
+{
+    return dtype == HR_F32 ? sum_up(x, HR_F32, n, 0, false)
+                           : sum_up(x, HR_BF16, n, 0, false);
+}
+
+/* The sum of (x - centre)^2. */
+static double squares_of_row(const void *x, hr_dtype dtype, int64_t n, float centre)
+{
+    return dtype == HR_F32 ? sum_up(x, HR_F32, n, centre, true)
+                           : sum_up(x, HR_BF16, n, centre, true);
 }
 
 /* norm(x) = (x - mean) * factor, for row i. */
@@ -45,28 +49,22 @@ static void statistics(const hr_norm_args *args, int64_t i, float *mean, float *
 {
     int64_t n = hr_tensor_width(&args->x);
     const void *row = element(&args->x, i * n);
-    row_sums sums;
-    double root;
+    double squares, root;
 
     *mean = 0;
+    if (args->kind == HR_NORM_LAYER)
+        *mean = (float)(sum_of_row(row, args->x.dtype, n) / (double)n);
     if (args->squares.n_dims > 0) {
-        sums.squares = (double)((const float *)args->squares.data)[i];
-        *factor = (float)(1 / sqrt(sums.squares / (double)args->squares_width +
-                                   (double)args->eps));
+        squares = (double)((const float *)args->squares.data)[i];
+        n = args->squares_width;
+    } else {
+        squares = squares_of_row(row, args->x.dtype, n, *mean);
+    }
+    if (args->kind != HR_NORM_L2) {
+        *factor = (float)(1 / sqrt(squares / (double)n + (double)args->eps));
         return;
     }
-    if (args->kind == HR_NORM_LAYER) {
-        *mean = (float)(sums_of_row(row, args->x.dtype, n, 0).sum / (double)n);
-        sums = sums_of_row(row, args->x.dtype, n, *mean);
-        *factor = (float)(1 / sqrt(sums.squares / (double)n + (double)args->eps));
-        return;
-    }
-    sums = sums_of_row(row, args->x.dtype, n, 0);
-    if (args->kind == HR_NORM_RMS) {
-        *factor = (float)(1 / sqrt(sums.squares / (double)n + (double)args->eps));
-        return;
-    }
-    root = sqrt(sums.squares);
+    root = sqrt(squares);
     *factor =
         (float)(sqrt((double)n) / (root > (double)args->eps ? root : (double)args->eps));
 }
@@ -117,7 +115,7 @@ static float squares_of_parts(const hr_tensor *x, int64_t first, int64_t width, 
     float left;
 
     if (n == 1)
-        return (float)sums_of_row(element(x, first), x->dtype, width, 0).squares;
+        return (float)squares_of_row(element(x, first), x->dtype, width, 0);
     left = squares_of_parts(x, first, width, n / 2);
     return left + squares_of_parts(x, first + n / 2 * width, width, n / 2);
 }
