@@ -57,16 +57,15 @@ void HR_LEVEL_NAME(hr_cpu_geglu)(const void *op, int64_t first, int64_t last)
 void HR_LEVEL_NAME(hr_cpu_lincomb)(const void *op, int64_t first, int64_t last)
 {
     const hr_lincomb_args *args = op;
-    const float *x[HR_LINCOMB_MAX];
-    float *out = args->out.data, sum;
+    vec c[HR_LINCOMB_MAX], sum;
 
     for (int k = 0; k < args->n; k++)
-        x[k] = args->x[k].data;
-    for (int64_t i = first; i < last; i++) {
-        sum = args->c[0] * x[0][i];
+        c[k] = vec_set(args->c[k]);
+    for (int64_t i = first; i < last; i += VEC) {
+        sum = c[0] * vec_get(args->x[0].data, HR_F32, i, last);
         for (int k = 1; k < args->n; k++)
-            sum = fmaf(args->c[k], x[k][i], sum);
-        out[i] = sum;
+            sum = vec_true_fma(c[k], vec_get(args->x[k].data, HR_F32, i, last), sum);
+        vec_put(args->out.data, HR_F32, i, last, sum);
     }
 }
 

@@ -47,6 +47,18 @@ static inline vec vec_fma(vec a, vec b, vec c)
 #endif
 }
 
+/* The same, rounded once on every level. */
+static inline vec vec_true_fma(vec a, vec b, vec c)
+{
+#if defined(__AVX2__)
+    return vec_fma(a, b, c);
+#else
+    for (int i = 0; i < VEC; i++)
+        c[i] = fmaf(a[i], b[i], c[i]);
+    return c;
+#endif
+}
+
 /* The larger or smaller of each pair; b where one is NaN. */
 static inline vec vec_max(vec a, vec b)
 {
