@@ -72,17 +72,13 @@ static bool can_step(const denoise *d, int64_t frame)
            (step == 0 || !is_still_read(d, frame, step - 1));
 }
 
-/* Takes in what has arrived, steps the own frames that are complete and passes them on.
- */
-static hr_status settle(denoise *d)
+/* Steps the own frames that are complete and passes them on. */
+static hr_status step_frames(denoise *d)
 {
     hr_range owned = hr_states_owned(d->states);
     const float *x;
     int64_t n;
 
-    HR_TRY(hr_halo_receive(d->halo));
-    if (!is_leader(d))
-        return HR_OK;
     do {
         n = 0;
         for (int64_t f = owned.first; f < owned.first + owned.n; f++) {
@@ -96,9 +92,24 @@ static hr_status settle(denoise *d)
     return HR_OK;
 }
 
+/* Takes in what has arrived, and does what can be done with it and with what was computed
+ * here. */
+static hr_status settle(denoise *d)
+{
+    bool any;
+
+    HR_TRY(hr_halo_receive(d->halo, &any));
+    return step_frames(d);
+}
+
+/* In the middle of a forward, so that others need not wait for its end. */
 static hr_status tick(void *user)
 {
-    return settle(user);
+    denoise *d = user;
+    bool any;
+
+    HR_TRY(hr_halo_receive(d->halo, &any));
+    return any ? step_frames(d) : HR_OK;
 }
 
 static bool is_here(const denoise *d, int64_t frame, int step)

@@ -144,14 +144,16 @@ static hr_status take_in(hr_halo *halo, const hr_mail *mail)
     return hr_inbox_put(halo->inbox, &mail->head, mail->data);
 }
 
-hr_status hr_halo_receive(hr_halo *halo)
+hr_status hr_halo_receive(hr_halo *halo, bool *any)
 {
     hr_mail *mail = NULL;
     hr_status status;
 
+    *any = false;
     HR_TRY(hr_world_progress(halo->run->worker->world));
     do {
         HR_TRY(hr_mailbox_take(halo->mailbox, &mail));
+        *any = *any || mail != NULL;
         status = mail == NULL ? HR_OK : take_in(halo, mail);
         hr_mail_free(mail);
         HR_TRY(status);

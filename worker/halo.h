@@ -22,8 +22,8 @@ hr_status hr_halo_send_frame(hr_halo *halo, int64_t frame, int step, const float
 hr_status hr_halo_send_predictions(hr_halo *halo, const hr_unit *unit,
                                    const float *velocity);
 
-/* Takes in what has arrived. */
-hr_status hr_halo_receive(hr_halo *halo);
+/* Takes in what has arrived; says whether that was anything. */
+hr_status hr_halo_receive(hr_halo *halo, bool *any);
 /* Waits until something has; `rank` is whom this rank waits for. */
 hr_status hr_halo_wait(hr_halo *halo, int rank);
 

@@ -44,11 +44,49 @@ static void test_two_experts(void **state)
     compare("wan22-moe", true);
 }
 
+static void make_long(hr_job *job)
+{
+    job->frames = 4 * 57 + 1;
+    job->window_frames = 9;
+    job->window_overlap = 4;
+    job->anchor = (hr_job_anchor)(job->seed % 3);
+    job->grid = (hr_job_grid)(job->seed % 2);
+}
+
+/* Any rank of any layout, with nobody to answer. */
+static void test_all_ranks_of_layouts(void **state)
+{
+    hr_golden *golden = hr_golden_open("wan21-tiny");
+    hr_golden_run run = *hr_golden_run_at(golden, 0);
+    uint32_t draw = 1;
+
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        hr_pipeline_options options = {.change = make_long};
+        hr_estimate estimate;
+        int n_ranks, rank;
+
+        draw = draw * 1664525U + 1013904223U;
+        options.layout = (hr_layout){.windows = (int)(draw >> 24) % 40 + 1,
+                                     .stages = (int)(draw >> 16) % 3 + 1,
+                                     .tensor = 1 << (draw >> 12) % 3,
+                                     .cfg = (int)(draw >> 8) % 2 + 1};
+        n_ranks = hr_layout_size(&options.layout) + (int)(draw >> 20) % 2;
+        rank = (int)(draw >> 4) % n_ranks;
+        run.seed = draw >> 10;
+        hr_pipeline_estimate_rank(golden, &run, &options, rank, n_ranks, &estimate);
+        assert_true(estimate.flops > 0);
+    }
+    hr_golden_close(golden);
+    hr_test_no_leaks();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_one_transformer),
         cmocka_unit_test(test_two_experts),
+        cmocka_unit_test(test_all_ranks_of_layouts),
     };
 
     return cmocka_run_group_tests_name("worker/estimate", tests, NULL, NULL);

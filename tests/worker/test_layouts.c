@@ -204,13 +204,14 @@ static bool watch_memory(void *user)
 static size_t memory_of(hr_group *all, void (*change)(hr_job *job))
 {
     size_t before = hr_mem_live_bytes(), peak = 0;
+    int n_groups = hr_group_size(all) < 4 ? hr_group_size(all) : 4;
     const hr_worker_hooks hooks = {.should_stop = watch_memory, .user = &peak};
     bytes files = render(all, &sharded,
                          (hr_pipeline_options){
                              .change = change,
                              .threads = 1,
                              .hooks = &hooks,
-                             .layout = {hr_group_size(all), 1, 1, 1},
+                             .layout = {n_groups, 1, 1, 1},
                          });
 
     hr_free(files.data);
