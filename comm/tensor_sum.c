@@ -4,8 +4,9 @@
 #include "comm/wire.h"
 #include "compute/ops.h"
 
-/* Elements that travel at once: bounds the memory for a copy of ours and of theirs. */
-enum { MAX_PIECE = 1 << 20 };
+/* Elements that travel at once: bounds the memory of both copies, and keeps them in the
+ * cache. */
+enum { MAX_PIECE = 1 << 18 };
 
 /* `mine` goes to the partner, its partial sum comes back in `theirs`. */
 static hr_status swap(hr_group *group, hr_stream *stream, int partner,

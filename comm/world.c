@@ -183,14 +183,19 @@ hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_wor
     return status;
 }
 
-/* All ranks leave together, with nothing on its way. */
+/* All ranks leave together, with nothing on its way; whether that has to be seen to first
+ * is agreed on too, as not all may have heard of a failure. */
 static bool is_end_orderly(hr_world *world)
 {
+    hr_status status;
+
     if (world->n_lost > 0 || world->all == NULL)
         return false;
-    if (hr_control_agree(world, HR_OK, true) != HR_OK)
+    status =
+        hr_control_agree(world, world->failure != HR_OK ? HR_ERR_CANCELLED : HR_OK, true);
+    if (status != HR_OK && status != HR_ERR_CANCELLED)
         return false;
-    if (world->failure != HR_OK && hr_world_recover(world) != HR_OK)
+    if (status != HR_OK && hr_world_recover(world) != HR_OK)
         return false;
     return hr_control_flush(world) == HR_OK;
 }

@@ -74,7 +74,7 @@ static bool sums_to_the_tree(hr_group *group, const hr_test_device *on, int64_t 
 static void the_bits_are_those_of_one_rank(hr_group *all)
 {
     /* Small, usual, and of more than two pieces. */
-    const int64_t sizes[] = {4, 37 * 1024, 2 * (1 << 20) + 4 * 999};
+    const int64_t sizes[] = {4, 37 * 1024, 2 * (1 << 18) + 4 * 999};
 
     for (int size = 1; size <= hr_group_size(all); size *= 2) {
         hr_group *group = open_group(all, size);
@@ -141,7 +141,7 @@ static hr_traffic_stats pretend(int rank, int ranks_per_host, int64_t n)
 
 static void a_pretended_sum_counts_the_same(hr_group *all)
 {
-    const int64_t n = (1 << 20) + 100;
+    const int64_t n = (1 << 18) + 100;
     hr_traffic_stats real, pretended = pretend(hr_group_rank(all) % 4, 4, n);
     hr_traffic_stats apart = pretend(hr_group_rank(all) % 4, 2, n);
     hr_test_device on = hr_test_device_start(1);
