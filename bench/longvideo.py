@@ -3,8 +3,8 @@
 
     bench/longvideo.py                      all settings, 8 prompts of 10 s (161 frames)
     bench/longvideo.py --quick              two prompts
-    bench/longvideo.py --only default,streamed --seeds 1,2,3
-    bench/longvideo.py --sheet docs/images/long.png --rows orange-cat,red-car
+    bench/longvideo.py --only "default:decode streamed" --seeds 1,2,3
+    bench/longvideo.py --sheet docs/images/long.png
 
 Renders with build/haloreel, measures the pixels, and keeps one JSON file per video under
 runs/longvideo, so that a stopped run goes on where it was. Needs numpy, torch and safetensors: the
@@ -128,10 +128,10 @@ def seam_of_decoder(rows, keys):
     return float(np.mean(shares))
 
 
-def loop(small, scene, lag):
-    """How much pictures `lag` apart correlate above the median of all lags, beside the characters.
+def correlations(small, scene):
+    """How alike pictures are that are 4 to 80 pictures apart; the characters are left out.
 
-    The characters are left out: they jump with a period of 16 pictures and turn with one of 32.
+    They step, jump and turn with periods of 8, 16 and 32 pictures.
     """
     width = small.shape[2]
     behind = np.ones(width, bool)
@@ -140,9 +140,23 @@ def loop(small, scene, lag):
         behind[int(x - 6) : int(x + 6) + 1] = False
     v = small[:, :, behind].astype(np.float64).reshape(len(small), -1)
     v -= v.mean(0)
-    v /= np.linalg.norm(v, axis=1, keepdims=True) + 1e-9
-    near = {k: float((v[:-k] * v[k:]).sum(1).mean()) for k in range(4, 81)}
-    return near[lag] - float(np.median(list(near.values())))
+    power = (v**2).mean()
+    return {k: float((v[:-k] * v[k:]).mean() / power) for k in range(4, 81)}
+
+
+def loop(near, lag):
+    """Peak of the correlations at `lag` above those around it."""
+    return max(near[lag + k] for k in (-1, 0, 1)) - (near[lag - 6] + near[lag + 6]) / 2
+
+
+def loops(rows, keys):
+    """Mean peaks at the stride of the windows, and at that of the decoder's pieces."""
+    frames = (NATIVE - 1) // PER_LATENT + 1
+    stride = NATIVE - 1 + PER_LATENT - keys["windows.overlap"]
+    near = [r["correlations"] for r in rows]
+    pieces = [loop(n, PER_LATENT * (frames - 3)) for n in near]
+    windowed = keys["windows.decode"] == "windowed"
+    return np.mean([loop(n, stride) for n in near]), np.mean(pieces) if windowed else 0.0
 
 
 def drift(video, fps=world.FPS):
@@ -167,17 +181,15 @@ def shrunk(video):
     return video.reshape(len(video), 20, 4, 32, 4, 3).mean((2, 4))
 
 
-def measure(frames, scene, keys):
+def measure(frames, scene):
     """All measures of one video; a native clip has those that need no windows."""
     video, fps = frames.astype(np.float32), world.FPS
     out = {"differences": differences(video).round(4).tolist()}
     if len(frames) <= NATIVE:
         return {**out, "seconds": [look(frames, scene)]}
-    stride = (NATIVE - 1) + PER_LATENT - keys["windows.overlap"]
     cuts = [frames[k : k + fps] for k in range(0, len(frames) - fps + 1, fps)]
     return {
         **out,
-        "loop": loop(shrunk(video), scene, stride),
         "drift": drift(video),
         "seconds": [look(cut, scene) for cut in cuts],
     }
@@ -190,7 +202,7 @@ def render(scene, seed, keys, args):
         command = [args.haloreel, "render", "--quiet", "--force", "--model", "demo"]
         command += ["--prompt", captions.plain_caption(scene), "--seed", seed]
         more = {**keys, "threads": args.threads, "output.video": "none"}
-        more["output.folder"] = f"{folder}/run"
+        more.update({"output.folder": f"{folder}/run", "output.preview_every": 0})
         command += [x for k, v in more.items() for x in ("--set", f"{k}={v}")]
         command += ["--frames-out", file]
         done = subprocess.run([str(c) for c in command], capture_output=True, text=True, cwd=ROOT)
@@ -203,15 +215,20 @@ def render(scene, seed, keys, args):
     return frames, {name: float(value) for name, value in stages}
 
 
+def place_of(name, scene, seed, args):
+    folder = args.results / name.replace(", ", "-").replace(" ", "-")
+    return folder / f"{scene.key().replace('/', '_')}-{seed}.json"
+
+
 def result(name, keys, scene, seed, args):
     """The measures of one video, from its file if there is one."""
-    file = args.results / name.replace(", ", "-").replace(" ", "-")
-    file /= f"{scene.key().replace('/', '_')}-{seed}.json"
+    file = place_of(name, scene, seed, args)
     if file.exists():
-        return json.loads(file.read_text())
+        found = json.loads(file.read_text())
+        return with_correlations(found, file, scene)
     frames, seconds = render(scene, seed, keys, args)
     found = {"prompt": captions.plain_caption(scene), "keys": keys, "wall": seconds}
-    found.update(measure(frames, scene, keys))
+    found.update(measure(frames, scene))
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(  # enough to measure again, and a picture of each second
         file.with_suffix(".npz"), small=shrunk(frames).astype(np.uint8), seconds=frames[8::16]
@@ -220,7 +237,12 @@ def result(name, keys, scene, seed, args):
     part.write_text(json.dumps(found))
     os.replace(part, file)
     print(f"  {name}: {scene.key()} seed {seed}", file=sys.stderr, flush=True)
-    return found
+    return with_correlations(found, file, scene)
+
+
+def with_correlations(found, file, scene):
+    small = np.load(file.with_suffix(".npz"))["small"]
+    return {**found, "correlations": correlations(small, scene) if len(small) > NATIVE else None}
 
 
 def native_keys(keys):
@@ -242,7 +264,7 @@ def overlap(rows):
 
 
 HEAD = (
-    "| setting | forwards | seam | same phase | blended | loop | drift | colour | both"
+    "| setting | forwards | seam | same phase | blended | loops | drift | colour | both"
     " | worst second | overlap kept | motion |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
 )
 
@@ -256,7 +278,7 @@ def line(name, keys, rows, natives):
     cells = [
         f"{forwards}",
         *(f"{x:.3f}" for x in (*seam(rows, keys), seam_of_decoder(rows, keys))),
-        f"{mean(rows, 'loop'):.3f}",
+        ", ".join(f"{x:.2f}" for x in loops(rows, keys)),
         f"{100 * mean(rows, 'drift'):.1f} %",
         f"{100 * colour:.0f} %",
         f"{100 * both:.0f} %",
@@ -286,25 +308,26 @@ def table(args):
         rows = [result(name, keys, s, seed, args) for s in chosen for seed in args.seeds]
         print(line(name, keys, rows, natives), flush=True)
         if args.verbose:
-            print("   ", hits(rows, 2)[1].round(2).tolist(), [round(r["loop"], 2) for r in rows])
+            print("   ", hits(rows, 2)[1].round(2).tolist())
 
 
 def sheet(args):
-    """One video a row, one picture a second; of the default setting, which must be there."""
+    """One video a row, one picture a second, of the default setting."""
     from PIL import Image, ImageDraw
 
     rows, height = [], 14
-    for prefix in args.rows:
-        file = sorted((args.results / "default").glob(f"{prefix}*.npz"))[0]
-        strip = Image.fromarray(np.concatenate(list(np.load(file)["seconds"]), 1))
+    for number in args.rows:
+        scene = scenes(number + 1)[number]
+        keys = {**DEFAULT, "video.frames": args.frames}
+        file = place_of("default", scene, args.seeds[0], args)
+        text = result("default", keys, scene, args.seeds[0], args)["prompt"]
+        strip = Image.fromarray(np.concatenate(list(np.load(file.with_suffix(".npz"))["seconds"]), 1))
         page = Image.new("RGB", (strip.width, strip.height + height), "white")
         page.paste(strip, (0, height))
-        text = json.loads(file.with_suffix(".json").read_text())["prompt"]
         ImageDraw.Draw(page).text((2, 1), text, fill="black")
         rows.append(np.asarray(page))
-    Image.fromarray(np.concatenate(rows, 0)).quantize(256, dither=Image.Dither.NONE).save(
-        args.sheet, optimize=True
-    )
+    picture = Image.fromarray(np.concatenate(rows, 0)).quantize(256, dither=Image.Dither.NONE)
+    picture.save(args.sheet, optimize=True)
     print(f"{args.sheet}: {args.sheet.stat().st_size / 1000:.0f} KB")
 
 
@@ -327,7 +350,7 @@ def main():
     p.add_argument("--results", type=pathlib.Path, default=ROOT / "runs/longvideo")
     p.add_argument("--scratch", help="folder for the videos while they are measured")
     p.add_argument("--sheet", type=pathlib.Path, help="draw a contact sheet instead")
-    p.add_argument("--rows", type=lambda s: s.split(","), help="starts of scenes' names")
+    p.add_argument("--rows", type=numbers, default=[13, 6, 23], help="of which scenes, by number")
     p.add_argument("--verbose", action="store_true", help="second by second too")
     args = p.parse_args()
     args.prompts = 2 if args.quick else args.prompts
