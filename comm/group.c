@@ -5,6 +5,8 @@
 #include "base/memory.h"
 #include "comm/wire.h"
 
+#include <string.h>
+
 int hr_group_rank(const hr_group *group)
 {
     return group->rank;
@@ -72,6 +74,13 @@ static hr_status create(const hr_group *known, hr_group **out)
     }
     *out = group;
     return HR_OK;
+}
+
+void hr_group_renew(hr_group *group)
+{
+    group->epoch = group->world->epoch;
+    group->n_mailboxes = 0;
+    memset(group->n_links, 0, (size_t)group->size * sizeof *group->n_links);
 }
 
 hr_status hr_group_create_all(hr_world *world, hr_group **out)

@@ -54,6 +54,10 @@ hr_status hr_group_stage(hr_group *group, size_t bytes, void **out);
 typedef struct hr_wire hr_wire; /* wire.h */
 void hr_group_abandon(hr_group *group, hr_wire *wires, size_t n);
 
+/* After a recovery. Counts begin anew: they may differ, as some had heard of the failure
+ * when others still opened something. */
+void hr_group_renew(hr_group *group);
+
 /* The group of all ranks, without a message. */
 hr_status hr_group_create_all(hr_world *world, hr_group **out);
 

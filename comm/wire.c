@@ -19,7 +19,7 @@ static void count_sent(hr_world *world, int peer, const hr_wire_args *args)
 
 static hr_message message_of(const hr_group *group, const hr_wire_args *args, int peer)
 {
-    int n_channels = (hr_transport_max_tag(group->world->transport) + 1) / HR_LANE_COUNT;
+    int n_channels = hr_transport_max_tag(group->world->transport) / HR_LANE_COUNT;
 
     return (hr_message){.plane = HR_PLANE_DATA,
                         .peer = peer,

@@ -148,6 +148,8 @@ static hr_status open_launched(hr_world **out)
     HR_TRY_GOTO(hr_control_open(world), fail);
     HR_TRY_GOTO(hr_group_create_all(world, &world->all), fail);
     HR_TRY_GOTO(gather_facts(world), fail);
+    /* One that fails right afterwards does not end this for the others. */
+    HR_TRY_GOTO(hr_control_agree(world, HR_OK, false), fail);
     number_hosts(world);
     world->traffic = (hr_traffic_stats){0};
     hr_log_set_rank(world->rank, world->info[world->rank].host);
@@ -264,7 +266,7 @@ hr_status hr_world_recover(hr_world *world)
         world->control->next_failure = HR_OK;
     }
     world->epoch++;
-    world->all->epoch = world->epoch;
+    hr_group_renew(world->all);
     return HR_OK;
 }
 
