@@ -123,20 +123,29 @@ static hr_status trace(const hr_fuser *fuser, int step, int64_t frame, const cha
                            t);
 }
 
+/* Rank 0, which alone writes, looks at the middle of its own frames: with one window
+ * group that is the middle of the video. */
+static bool is_preview(const hr_fuser *fuser, int step, int64_t frame)
+{
+    const hr_render *render = fuser->run->render;
+    hr_range owned = hr_states_owned(fuser->states);
+    int64_t every = render->job->preview_every;
+
+    return hr_group_rank(fuser->run->worker->group) == 0 && !fuser->no_previews &&
+           render->preview_folder != NULL && every > 0 && (step + 1) % every == 0 &&
+           step + 1 < render->plan->n_steps && frame == owned.first + owned.n / 2;
+}
+
 /* A preview that cannot be written is no reason to end the render. */
 static hr_status preview(hr_fuser *fuser, int step, int64_t frame, const hr_tensor *x,
                          const hr_tensor *velocity)
 {
-    const hr_render *render = fuser->run->render;
-    int64_t every = render->job->preview_every;
     hr_status status;
 
-    if (fuser->no_previews || render->preview_folder == NULL || every == 0 ||
-        frame != render->plan->latent_frames / 2 || (step + 1) % every != 0 ||
-        step + 1 == render->plan->n_steps)
+    if (!is_preview(fuser, step, frame))
         return HR_OK;
     status = hr_preview_write(
-        fuser->run->worker, render,
+        fuser->run->worker, fuser->run->render,
         &(hr_preview){.latents = *x,
                       .velocity = *velocity,
                       .sigma = hr_sampler_sigmas(fuser->run->sampler)[step],

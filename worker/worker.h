@@ -75,7 +75,7 @@ typedef struct hr_render {
     const char *scratch_folder; /* for frame states; deleted with the render */
     hr_save_options save;       /* rank 0 saves */
     hr_receipt *receipt;        /* filled on rank 0; NULL: none */
-    const char *preview_folder; /* NULL: no previews */
+    const char *preview_folder; /* NULL: no previews; by rank 0, of a frame of its own */
     const hr_worker_hooks *hooks;
     const hr_trace *trace; /* tests: step<i>/noise_pred, step<i>/latents */
 } hr_render;
