@@ -39,6 +39,9 @@ hr_status hr_open_model(const char *name, hr_model_entry *entry, hr_model **mode
  * (cli/machine.h is for ranks). */
 hr_status hr_open_job_device(const hr_job *job, hr_device **out);
 
+/* $TMPDIR, or /tmp. */
+const char *hr_temporary_folder(void);
+
 /* Handles SIGINT, SIGTERM and SIGHUP from now on: the first asks the work to stop, and a
  * second later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
  * half-written has a final name at any moment. Call it before any thread is started. */

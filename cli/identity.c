@@ -7,11 +7,12 @@
 #include "io/json.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Keys that say who computes it, and where it goes. */
+/* Keys that say who computes it and where it goes, and those written otherwise. */
 static bool is_left_out(hr_job_key key)
 {
     static const hr_job_key keys[] = {
@@ -19,7 +20,8 @@ static bool is_left_out(hr_job_key key)
         HR_KEY_PROMPT,        HR_KEY_STYLE,          HR_KEY_DEVICE,
         HR_KEY_THREADS,       HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
         HR_KEY_LAYOUT_TENSOR, HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,
-        HR_KEY_OUTPUT_FOLDER, HR_KEY_OUTPUT_VIDEO,   HR_KEY_PREVIEW_EVERY};
+        HR_KEY_OUTPUT_FOLDER, HR_KEY_FRAMES,         HR_KEY_SECONDS,
+        HR_KEY_OUTPUT_VIDEO,  HR_KEY_PREVIEW_EVERY};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i] == key)
@@ -35,14 +37,14 @@ static hr_status add_hash(const char *group, const char *key, const hr_hash *has
     return hr_text_printf(out, "%s\t%s\t%s\n", group, key, hr_hash_text(*hash, digits));
 }
 
-hr_status hr_identity_add_job(const hr_job *job, const char *prompt,
+hr_status hr_identity_add_job(const hr_job *job, const hr_plan *plan, const char *prompt,
                               const char *latents_in, hr_text *out)
 {
     hr_hash hash;
 
     HR_TRY(hr_text_add(out, "job\tprompt\t"));
     HR_TRY(hr_json_add_string(out, prompt));
-    HR_TRY(hr_text_add(out, "\n"));
+    HR_TRY(hr_text_printf(out, "\njob\tvideo.frames\t%" PRId64 "\n", plan->frames));
     for (unsigned i = 0; i < HR_KEY_COUNT; i++) {
         if (!job->is_set[i] || is_left_out((hr_job_key)i))
             continue;
@@ -159,7 +161,7 @@ static hr_status is_reader(const hr_ranks *ranks, const hr_model *model, bool *o
     hr_text_free(&places);
     status = hr_ranks_agree(ranks, status);
     if (status == HR_OK)
-        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, memory);
+        status = hr_ranks_gather(ranks, &mine, sizeof mine, memory);
     if (status == HR_OK) {
         all = memory;
         while (hr_world_rank_info(ranks->world, first)->host_index != host)

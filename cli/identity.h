@@ -6,13 +6,14 @@
 
 #include "base/text.h"
 #include "cli/ranks.h"
+#include "coordinator/plan.h"
 #include "io/job.h"
 #include "io/receipt.h"
 #include "model/model.h"
 
 /* The keys that decide about the video, not about who computes it or where it goes;
  * `prompt` is what is encoded. `latents_in` is a file that counts too, or NULL. */
-hr_status hr_identity_add_job(const hr_job *job, const char *prompt,
+hr_status hr_identity_add_job(const hr_job *job, const hr_plan *plan, const char *prompt,
                               const char *latents_in, hr_text *out);
 /* The fingerprint of every file of the model. Reads all of them. */
 hr_status hr_identity_add_model(const hr_model *model, hr_text *out);

@@ -113,7 +113,7 @@ static hr_status gather_facts(const hr_ranks *ranks, rank_facts **out)
             hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what ranks have", &all);
     status = hr_ranks_agree(ranks, status);
     if (status == HR_OK)
-        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
+        status = hr_ranks_gather(ranks, &mine, sizeof mine, all);
     if (status != HR_OK)
         hr_free(all);
     else
@@ -187,8 +187,6 @@ static hr_status refuse_memory(const hr_ranks *ranks, int rank, const rank_memor
 {
     char needed[16], available[16], name[HR_RANK_TEXT_BYTES];
 
-    if (!hr_ranks_is_first(ranks))
-        return HR_ERR_NOMEM;
     hr_format_bytes(memory->needed, needed);
     hr_format_bytes(memory->available, available);
     if (ranks->n == 1)
@@ -203,15 +201,17 @@ hr_status hr_machine_check_memory(const hr_ranks *ranks, const hr_machine *machi
 {
     const rank_memory mine = {bytes, machine->memory};
     rank_memory *all;
-    void *memory;
-    hr_status status;
+    void *memory = NULL;
+    hr_status status =
+        hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what ranks need", &memory);
 
-    HR_TRY(hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what ranks need", &memory));
     all = memory;
-    status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
-    for (int r = 0; r < ranks->n && status == HR_OK; r++)
+    if (status == HR_OK)
+        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
+    /* The first rank says it; the others may not end its gathering before. */
+    for (int r = 0; hr_ranks_is_first(ranks) && r < ranks->n && status == HR_OK; r++)
         if (has_too_little(&all[r]))
             status = refuse_memory(ranks, r, &all[r]);
     hr_free(memory);
-    return status;
+    return hr_ranks_agree(ranks, status);
 }

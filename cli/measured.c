@@ -17,7 +17,7 @@ hr_status hr_measured_gather(const hr_ranks *ranks, const hr_render_times *times
 
     status = hr_ranks_agree(ranks, status);
     if (status == HR_OK)
-        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
+        status = hr_ranks_gather(ranks, &mine, sizeof mine, all);
     if (status != HR_OK)
         hr_free(all);
     else
@@ -35,7 +35,8 @@ static hr_status set_line(hr_receipt *receipt, const char *key, hr_text *value)
 
 static hr_status add_rank(const hr_measured *m, const char *host, hr_text *line)
 {
-    double flops = 0, waited = 0;
+    const hr_traffic_stats *denoise = &m->times.stage_traffic[HR_STAGE_DENOISE];
+    double flops = 0;
 
     for (int s = 0; s < HR_STAGE_COUNT; s++)
         flops += m->times.stage_flops[s];
@@ -43,23 +44,23 @@ static hr_status add_rank(const hr_measured *m, const char *host, hr_text *line)
         line, "host=%s memory_bytes=%" PRIu64 " weight_bytes_read=%" PRIu64 " flops=%.0f",
         host, m->memory_bytes, m->times.weight_bytes_read, flops));
     for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
+        const char *name = hr_traffic_name((hr_traffic)k);
         uint64_t bytes = 0, between = 0;
 
         for (int s = 0; s < HR_STAGE_COUNT; s++) {
             bytes += m->times.stage_traffic[s].bytes[k];
             between += m->times.stage_traffic[s].bytes_between_hosts[k];
-            waited += m->times.stage_traffic[s].wait_seconds[k];
         }
         HR_TRY(hr_text_printf(line,
-                              " %s_bytes=%" PRIu64 " %s_bytes_between_hosts=%" PRIu64,
-                              hr_traffic_name((hr_traffic)k), bytes,
-                              hr_traffic_name((hr_traffic)k), between));
+                              " %s_bytes=%" PRIu64 " %s_bytes_between_hosts=%" PRIu64
+                              " denoise_%s_wait_seconds=%.3f",
+                              name, bytes, name, between, name,
+                              denoise->wait_seconds[k]));
     }
-    return hr_text_printf(line,
-                          " denoise_seconds=%.3f denoise_wait_seconds=%.3f "
-                          "wait_seconds=%.3f",
-                          m->times.seconds[HR_STAGE_DENOISE], m->times.wait_seconds,
-                          waited);
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        HR_TRY(hr_text_printf(line, " %s_seconds=%.3f", hr_stage_name((hr_stage)s),
+                              m->times.seconds[s]));
+    return HR_OK;
 }
 
 static hr_status add_lines(const hr_render_call *call, const hr_measured *measured,
@@ -94,4 +95,15 @@ hr_status hr_measured_to_receipt(const hr_render_call *call, const hr_measured *
 
     hr_text_free(&line);
     return status;
+}
+
+double hr_measured_wait(const hr_measured *measured, int n_ranks, hr_traffic traffic)
+{
+    double waited = 0, all = 0;
+
+    for (int r = 0; r < n_ranks; r++) {
+        waited += measured[r].times.stage_traffic[HR_STAGE_DENOISE].wait_seconds[traffic];
+        all += measured[r].times.seconds[HR_STAGE_DENOISE];
+    }
+    return all > 0 ? waited / all : 0;
 }

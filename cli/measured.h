@@ -17,4 +17,7 @@ hr_status hr_measured_gather(const hr_ranks *ranks, const hr_render_times *times
 hr_status hr_measured_to_receipt(const hr_render_call *call, const hr_measured *measured,
                                  hr_receipt *receipt);
 
+/* The share of the denoising that the ranks waited for such messages. */
+double hr_measured_wait(const hr_measured *measured, int n_ranks, hr_traffic traffic);
+
 #endif

@@ -3,6 +3,8 @@
 #include "base/memory.h"
 #include "cli/machine.h"
 
+#include <stdlib.h>
+
 hr_status hr_open_model(const char *name, hr_model_entry *entry, hr_model **model)
 {
     char *configs;
@@ -24,4 +26,11 @@ hr_status hr_open_job_device(const hr_job *job, hr_device **out)
 
     HR_TRY(hr_machine_of_one(job, &machine));
     return hr_machine_open_device(&machine, job, out);
+}
+
+const char *hr_temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+
+    return folder != NULL && *folder != '\0' ? folder : "/tmp";
 }

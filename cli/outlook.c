@@ -95,7 +95,7 @@ hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
     HR_TRY(hr_ranks_agree(ranks, status));
     for (int r = 0; r < ranks->n; r++)
         outlook->ranks[r] = r;
-    return hr_group_all_gather(ranks->group, &mine, sizeof mine, outlook->estimates);
+    return hr_ranks_gather(ranks, &mine, sizeof mine, outlook->estimates);
 }
 
 /* The ranks of the first two window groups and of the last one, the first idle one. */

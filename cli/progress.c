@@ -174,6 +174,7 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
 void hr_show_progress_update(void *user, const hr_progress *progress)
 {
     hr_show_progress *show = user;
+    bool is_done = progress->done == progress->total;
     double now = hr_clock_seconds();
     char line[LINE_BYTES];
 
@@ -183,13 +184,13 @@ void hr_show_progress_update(void *user, const hr_progress *progress)
         write_status(show);
     }
     format_line(show, progress, line);
-    hr_log_progress(progress->done < progress->total ? line : NULL);
+    hr_log_progress(is_done ? NULL : line);
     if (hr_log_is_terminal() || seconds_each(progress) <= 0 ||
-        progress->stage == HR_STAGE_TEXT)
+        progress->stage == HR_STAGE_TEXT || show->has_ended[progress->stage])
         return;
-    if (now - show->last_line >= LINE_EVERY_SECONDS ||
-        progress->done == progress->total) {
+    if (now - show->last_line >= LINE_EVERY_SECONDS || is_done) {
         show->last_line = now;
+        show->has_ended[progress->stage] = is_done;
         hr_info("%s", line);
     }
 }

@@ -15,8 +15,9 @@ typedef struct hr_show_progress {
     hr_run_status status;    /* what was last written there */
     char layout[96];         /* of the status, as its hosts are */
     const char **hosts;
-    double last_line;   /* when the last plain line was logged */
-    double last_status; /* when status.json was last written */
+    bool has_ended[HR_STAGE_COUNT]; /* whose last line has been logged */
+    double last_line;               /* when the last plain line was logged */
+    double last_status;             /* when status.json was last written */
 } hr_show_progress;
 
 /* Starts the record of a render: state running. Ended by hr_show_progress_end also when

@@ -34,6 +34,23 @@ hr_status hr_ranks_agree(const hr_ranks *ranks, hr_status mine)
     return hr_group_agree(ranks->group, mine);
 }
 
+/* Who waits in vain goes where the one is that gave up. */
+static hr_status leave_together(const hr_ranks *ranks, hr_status status)
+{
+    return status == HR_OK ? HR_OK : hr_ranks_agree(ranks, status);
+}
+
+hr_status hr_ranks_gather(const hr_ranks *ranks, const void *mine, size_t bytes,
+                          void *all)
+{
+    return leave_together(ranks, hr_group_all_gather(ranks->group, mine, bytes, all));
+}
+
+hr_status hr_ranks_broadcast(const hr_ranks *ranks, void *data, size_t bytes)
+{
+    return leave_together(ranks, hr_group_broadcast(ranks->group, 0, data, bytes));
+}
+
 hr_status hr_ranks_share_text(const hr_ranks *ranks, char **text)
 {
     bool is_first = hr_ranks_is_first(ranks);

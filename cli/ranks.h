@@ -24,8 +24,14 @@ static inline bool hr_ranks_is_first(const hr_ranks *ranks)
  * get the worst status. */
 hr_status hr_ranks_agree(const hr_ranks *ranks, hr_status mine);
 
+/* Collective, as those of comm/group.h; where they fail the ranks agree on it, so that
+ * all leave by the same door. */
+hr_status hr_ranks_gather(const hr_ranks *ranks, const void *mine, size_t bytes,
+                          void *all);
+hr_status hr_ranks_broadcast(const hr_ranks *ranks, void *data, size_t bytes);
+
 /* Collective: the first rank's text (NULL there: NULL everywhere) on all. On the others
- * *text is set, and the caller hr_frees it. */
+ * *text is set, and the caller hr_frees it. The caller agrees afterwards. */
 hr_status hr_ranks_share_text(const hr_ranks *ranks, char **text);
 
 /* "rank 3 (host b)" into out; returns it. */

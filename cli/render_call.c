@@ -117,15 +117,13 @@ hr_status hr_render_call_open_worker(hr_render_call *call, const hr_render *rend
 {
     const hr_ranks *ranks = &call->ranks;
     hr_outlook_args args = outlook_args(call, render, false);
-    hr_status status;
 
     HR_TRY(hr_render_call_choose(call, render, &args.worker.layout));
     HR_TRY(hr_outlook_share(ranks, &args, &call->outlook));
     if (hr_ranks_is_first(ranks))
         log_plan(call, render->job);
-    status = hr_machine_check_memory(
-        ranks, &call->machine, hr_outlook_bytes(&call->outlook.estimates[ranks->rank]));
-    HR_TRY(hr_ranks_agree(ranks, status));
+    HR_TRY(hr_machine_check_memory(
+        ranks, &call->machine, hr_outlook_bytes(&call->outlook.estimates[ranks->rank])));
     if (call->is_batch)
         HR_TRY(can_keep_parts(call, render, &args.worker.keep_parts));
     return hr_worker_open(ranks->group, &args.worker, &call->worker);
@@ -235,7 +233,8 @@ static hr_status check_identity(hr_render_call *call)
 
     for (size_t i = 0; i < batch->n && status == HR_OK; i++)
         if (batch->videos[i].status == HR_OK)
-            status = hr_identity_add_job(&batch->videos[i].job, batch->videos[i].prompt,
+            status = hr_identity_add_job(&batch->videos[i].job, &call->plan,
+                                         batch->videos[i].prompt,
                                          call->options.latents_in, &lines);
     n_before = lines.length;
     status = hr_ranks_agree(ranks, status);
@@ -255,7 +254,7 @@ static hr_status draw_seed_key(const hr_ranks *ranks, uint64_t *out)
     if (hr_ranks_is_first(ranks) && getrandom(out, sizeof *out, 0) != sizeof *out)
         status = hr_fail(HR_ERR_INTERNAL, "cannot draw a seed: %s", strerror(errno));
     HR_TRY(hr_ranks_agree(ranks, status));
-    return hr_group_broadcast(ranks->group, 0, out, sizeof *out);
+    return hr_ranks_broadcast(ranks, out, sizeof *out);
 }
 
 hr_status hr_render_call_open(int argc, char **argv, hr_render_call *call)

@@ -9,7 +9,7 @@
 #include "io/run_folder.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <unistd.h>
 
 static bool stop_wanted(void *user)
 {
@@ -39,9 +39,21 @@ static const char *result_of(const hr_render_call *call, const hr_run_folder *ru
     return result != NULL ? result : run->folder;
 }
 
-static void print_result(const hr_render_call *call, const hr_video *video,
-                         const hr_run_folder *run, const hr_render_times *times)
+static void print_waiting(const hr_measured *measured, int n_ranks)
 {
+    printf("%-8s of the denoising:", "waiting");
+    for (int k = 0; k < HR_TRAFFIC_ROWS; k++)
+        printf("%s %.1f %% for %s", k > 0 ? "," : "",
+               100 * hr_measured_wait(measured, n_ranks, (hr_traffic)k),
+               hr_traffic_name((hr_traffic)k));
+    printf("\n");
+}
+
+/* `measured` is of all ranks, the first one first. */
+static void print_result(const hr_render_call *call, const hr_video *video,
+                         const hr_run_folder *run, const hr_measured *measured)
+{
+    const hr_render_times *times = &measured->times;
     double total = 0;
 
     for (int i = 0; i < HR_STAGE_COUNT; i++)
@@ -53,6 +65,8 @@ static void print_result(const hr_render_call *call, const hr_video *video,
         printf("%-8s %7.2f s  (%d steps of %.3g s; %.2f s of it loading weights)\n",
                "total", total, call->plan.n_steps, times->step_seconds,
                times->load_seconds);
+        if (call->ranks.n > 1)
+            print_waiting(measured, call->ranks.n);
     }
     printf("%s\n", result_of(call, run));
     fflush(stdout);
@@ -71,9 +85,9 @@ static hr_status make_receipt(const hr_render_call *call, const hr_video *video,
     HR_TRY_GOTO(hr_receipt_create(stop > 0 ? stop : plan->n_steps, plan->latent_frames,
                                   stop > 0 ? 0 : plan->frames, &receipt),
                 done);
-    HR_TRY_GOTO(
-        hr_identity_add_job(&video->job, video->prompt, call->options.latents_in, &lines),
-        done);
+    HR_TRY_GOTO(hr_identity_add_job(&video->job, plan, video->prompt,
+                                    call->options.latents_in, &lines),
+                done);
     HR_TRY_GOTO(hr_identity_add_program(&lines), done);
     HR_TRY_GOTO(hr_text_append(&lines, call->model_lines.s, call->model_lines.length),
                 done);
@@ -92,6 +106,7 @@ typedef struct video_run {
     hr_run_folder folder;
     hr_show_progress show;
     hr_receipt *receipt;
+    hr_measured *measured; /* on all ranks, after a success */
 } video_run;
 
 /* On the first rank, once the worker is there. */
@@ -103,10 +118,9 @@ static hr_status begin(hr_render_call *call, hr_video *video, video_run *run)
 }
 
 /* On the first rank, after a success. */
-static hr_status finish(const hr_render_call *call, const video_run *run,
-                        const hr_measured *measured)
+static hr_status finish(const hr_render_call *call, const video_run *run)
 {
-    HR_TRY(hr_measured_to_receipt(call, measured, run->receipt));
+    HR_TRY(hr_measured_to_receipt(call, run->measured, run->receipt));
     HR_TRY(hr_receipt_write(run->receipt, run->folder.receipt_file));
     if (call->options.stop_after_step == 0)
         hr_run_folder_drop_others(&run->folder);
@@ -114,18 +128,14 @@ static hr_status finish(const hr_render_call *call, const video_run *run,
 }
 
 /* Collective: the worker's work, and what it took. */
-static hr_status work(hr_render_call *call, const hr_render *render, video_run *run,
-                      hr_render_times *times)
+static hr_status work(hr_render_call *call, const hr_render *render, video_run *run)
 {
     const hr_ranks *ranks = &call->ranks;
-    hr_measured *measured;
-    hr_status status;
+    hr_render_times times;
 
-    HR_TRY(hr_worker_render(call->worker, render, times));
-    HR_TRY(hr_measured_gather(ranks, times, &measured));
-    status = hr_ranks_is_first(ranks) ? finish(call, run, measured) : HR_OK;
-    hr_free(measured);
-    return hr_ranks_agree(ranks, status);
+    HR_TRY(hr_worker_render(call->worker, render, &times));
+    HR_TRY(hr_measured_gather(ranks, &times, &run->measured));
+    return hr_ranks_agree(ranks, hr_ranks_is_first(ranks) ? finish(call, run) : HR_OK);
 }
 
 /* `scratch` is the folder for it, the same path on all ranks. */
@@ -136,7 +146,6 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
     const hr_worker_hooks hooks = {is_first ? hr_show_progress_update : NULL, stop_wanted,
                                    &run->show};
     hr_render render = hr_render_call_video(call, video);
-    hr_render_times times;
     hr_status status;
 
     if (call->worker == NULL)
@@ -153,11 +162,11 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
     render.receipt = run->receipt;
     render.hooks = &hooks;
     if (status == HR_OK)
-        status = work(call, &render, run, &times);
+        status = work(call, &render, run);
     if (is_first && run->show.status_path != NULL)
         status = hr_show_progress_end(&run->show, status, result_of(call, &run->folder));
     if (is_first && status == HR_OK)
-        print_result(call, video, &run->folder, &times);
+        print_result(call, video, &run->folder, run->measured);
     return status;
 }
 
@@ -195,26 +204,36 @@ static hr_status open_folder(const hr_render_call *call, hr_video *video,
     return check_disk(call, run);
 }
 
-/* Collective: the others learn where the run folder is, and keep logs of their own in it
- * where they can. Its refusal leaves the ranks together. */
+/* Collective: the others learn where the run folder is. Its refusal leaves the ranks
+ * together. */
 static hr_status share_folder(hr_render_call *call, hr_video *video, hr_run_folder *run,
                               char **folder)
 {
     const hr_ranks *ranks = &call->ranks;
-    bool is_first = hr_ranks_is_first(ranks);
-    int32_t status = is_first ? (int32_t)open_folder(call, video, run) : HR_OK;
-    char *log = NULL;
+    int32_t status = HR_OK;
 
-    HR_TRY(hr_group_broadcast(ranks->group, 0, &status, sizeof status));
+    if (hr_ranks_is_first(ranks))
+        status = (int32_t)open_folder(call, video, run);
+    HR_TRY(hr_ranks_broadcast(ranks, &status, sizeof status));
     if (status != HR_OK)
         return (hr_status)status;
     *folder = run->folder;
-    status = (int32_t)hr_ranks_share_text(ranks, folder);
-    if (status == HR_OK && !is_first &&
-        hr_run_folder_log_of(*folder, ranks->rank, &log) == HR_OK)
-        (void)hr_log_open(log); /* a host that does not see the folder has none */
+    return hr_ranks_agree(ranks, hr_ranks_share_text(ranks, folder));
+}
+
+/* Not every host need see the folder: a rank keeps a log of its own where it does, and
+ * its frame states where hosts keep what is temporary where it does not. */
+static hr_status use_folder(const hr_ranks *ranks, const char *folder, hr_text *scratch)
+{
+    char *log = NULL;
+
+    if (access(folder, W_OK) != 0)
+        return hr_text_add(scratch, hr_temporary_folder());
+    if (!hr_ranks_is_first(ranks) &&
+        hr_run_folder_log_of(folder, ranks->rank, &log) == HR_OK)
+        (void)hr_log_open(log);
     hr_free(log);
-    return (hr_status)status;
+    return hr_text_printf(scratch, "%s/scratch", folder);
 }
 
 hr_status hr_render_video(hr_render_call *call, hr_video *video)
@@ -226,7 +245,7 @@ hr_status hr_render_video(hr_render_call *call, hr_video *video)
     hr_status status;
 
     HR_TRY_GOTO(share_folder(call, video, &run.folder, &folder), done);
-    status = hr_text_printf(&scratch, "%s/scratch", folder);
+    status = use_folder(&call->ranks, folder, &scratch);
     HR_TRY_GOTO(hr_ranks_agree(&call->ranks, status), done);
     run.show = (hr_show_progress){.ranks = &call->ranks,
                                   .label = video->label,
@@ -234,6 +253,7 @@ hr_status hr_render_video(hr_render_call *call, hr_video *video)
     status = render_into(call, video, &run, scratch.s);
 done:
     hr_receipt_free(run.receipt);
+    hr_free(run.measured);
     hr_text_free(&scratch);
     hr_log_close();
     hr_run_folder_close(&run.folder);

@@ -81,10 +81,7 @@ static hr_status shrink(verification *v)
 
 static hr_status make_folder(verification *v)
 {
-    const char *temporary = getenv("TMPDIR");
-
-    snprintf(v->folder, sizeof v->folder, "%s/haloreel-XXXXXX",
-             temporary != NULL && *temporary != '\0' ? temporary : "/tmp");
+    snprintf(v->folder, sizeof v->folder, "%s/haloreel-XXXXXX", hr_temporary_folder());
     if (mkdtemp(v->folder) == NULL)
         return hr_fail(HR_ERR_IO, "%s: cannot be made: %s", v->folder, strerror(errno));
     v->render.scratch_folder = v->folder;

@@ -1,0 +1,104 @@
+"""Runs the program on several ranks and keeps what each of them says and how it ends."""
+import os
+import shutil
+import subprocess
+import time
+import unittest
+
+from harness import DEADLINE, PROGRAM, CliTest
+
+MPIRUN = os.environ.get("HR_MPIRUN") or shutil.which("mpirun")
+MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+                   "OMPI_MCA_mpi_yield_when_idle": "1"}
+
+# Of each rank: its process, what it says and its exit code. The launcher ends the others when one
+# ends; they end by themselves then, and the shell stays to see it.
+WRAPPER = """#!/bin/bash
+here=$(dirname "$0") r=${OMPI_COMM_WORLD_RANK:-0}
+program="$1"
+shift
+[ -f "$here/rank-$r.sh" ] && . "$here/rank-$r.sh"
+trap '' TERM
+(
+    trap - TERM
+    echo $BASHPID >"$here/pid.$r"
+    exec "$program" "$@"
+) >"$here/out.$r" 2>"$here/err.$r"
+code=$?
+echo $code >"$here/code.$r"
+exit $code
+"""
+
+
+class Result:
+    """codes, outs and errors by rank; `code` is the launcher's."""
+
+    def __init__(self, folder, n, code):
+        self.code = code
+        self.codes = [self.read(folder, "code", r) for r in range(n)]
+        self.codes = [int(c) if c else None for c in self.codes]
+        self.outs = [self.read(folder, "out", r) for r in range(n)]
+        self.errors = [self.read(folder, "err", r) for r in range(n)]
+
+    @staticmethod
+    def read(folder, kind, rank):
+        try:
+            with open(os.path.join(folder, f"{kind}.{rank}"), errors="replace") as file:
+                return file.read()
+        except OSError:
+            return ""
+
+    def error_lines(self):
+        return [line for text in self.errors for line in text.splitlines() if "error: " in line]
+
+    def __str__(self):
+        return f"mpirun {self.code}, ranks {self.codes}\n" + "\n".join(
+            f"-- {r}:\n{out}{err}" for r, (out, err) in enumerate(zip(self.outs, self.errors)))
+
+
+@unittest.skipIf(MPIRUN is None, "there is no mpirun")
+class RanksTest(CliTest):
+    def start(self, n, *arguments, on_rank=None):
+        """`on_rank`: lines of shell that a rank runs before the program, by rank."""
+        self.wrapped = self.path("wrapped")
+        shutil.rmtree(self.wrapped, ignore_errors=True)
+        os.makedirs(self.wrapped)
+        with open(os.path.join(self.wrapped, "wrapper.sh"), "w") as file:
+            file.write(WRAPPER)
+        os.chmod(file.name, 0o755)
+        for rank, lines in (on_rank or {}).items():
+            self.write(os.path.join("wrapped", f"rank-{rank}.sh"), lines + "\n")
+        process = subprocess.Popen(
+            [MPIRUN, "--oversubscribe", "--bind-to", "none", "--timeout", str(DEADLINE - 10), "-n", str(n),
+             os.path.join(self.wrapped, "wrapper.sh"), PROGRAM, *arguments],
+            cwd=self.folder, env={**os.environ, **MPI_ENVIRONMENT}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(process.kill)
+        return process
+
+    def ended(self, n, process):
+        code = process.wait(timeout=DEADLINE)
+        until = time.monotonic() + 5  # a wrapper may be a little behind the launcher
+        while time.monotonic() < until and not all(
+                Result.read(self.wrapped, "code", r) for r in range(n)):
+            time.sleep(0.02)
+        return Result(self.wrapped, n, code)
+
+    def run_ranks(self, n, *arguments, **options):
+        return self.ended(n, self.start(n, *arguments, **options))
+
+    def ranks_succeed(self, n, *arguments, **options):
+        result = self.run_ranks(n, *arguments, **options)
+        self.assertEqual(result.codes, [0] * n, str(result))
+        self.assertEqual(result.outs[1:], [""] * (n - 1), "the first rank alone speaks")
+        return result
+
+    def ranks_refused(self, n, code, part, *arguments, **options):
+        """All ranks end with `code`, and there is exactly one line about it."""
+        result = self.run_ranks(n, *arguments, **options)
+        lines = result.error_lines()
+        self.assertEqual(result.codes, [code] * n, str(result))
+        self.assertEqual(len(lines), 1, str(result))
+        self.assertIn(part, lines[0])
+        self.assertFalse(self.products(), "something was left under its final name")
+        return lines[0]
