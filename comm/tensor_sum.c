@@ -64,6 +64,7 @@ hr_status hr_tensor_sum(hr_group *group, hr_stream *stream, hr_arena *arena,
         return HR_OK;
     HR_ASSERT((group->size & (group->size - 1)) == 0 && x->dtype == HR_F32);
     HR_TRY(hr_group_check(group));
+    mark = hr_arena_get_mark(arena);
     HR_TRY(
         hr_arena_tensor(arena, HR_F32, HR_DIMS(n < MAX_PIECE ? n : MAX_PIECE), &theirs));
     for (int64_t at = 0; at < n && status == HR_OK; at += MAX_PIECE) {

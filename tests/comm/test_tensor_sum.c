@@ -51,15 +51,21 @@ static bool sums_to_the_tree(hr_group *group, const hr_test_device *on, int64_t 
     float *want = hr_alloc(n_elements * sizeof *want);
     float *mine = hr_alloc(n_elements * sizeof *mine), *got;
     hr_arena *arena = NULL;
-    hr_tensor x;
+    hr_arena_mark before, after;
+    hr_tensor x, taken;
     bool is_equal;
 
     hr_test_random(7, leaves, N_LEAVES * n_elements);
     add_tree(leaves, n_elements, 0, N_LEAVES, want);
     add_tree(leaves, n_elements, hr_group_rank(group) * each, each, mine);
     hr_test_ok(hr_arena_create(on->device, &arena));
+    hr_test_ok(hr_arena_tensor(arena, HR_F32, HR_DIMS(100), &taken));
+    before = hr_arena_get_mark(arena);
     x = hr_test_upload(on->stream, HR_F32, HR_DIMS(n / 4, 4), mine);
     hr_test_ok(hr_tensor_sum(group, on->stream, arena, &x));
+    after = hr_arena_get_mark(arena);
+    assert_int_equal(after.block, before.block);
+    assert_int_equal(after.used, before.used);
     got = hr_test_download(on->stream, &x);
     is_equal = memcmp(got, want, n_elements * sizeof *want) == 0;
     hr_free(got);
