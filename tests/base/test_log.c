@@ -142,6 +142,43 @@ static void the_level_decides_what_people_see(void **state)
     hr_free(text);
 }
 
+static void write_as_rank_2(void)
+{
+    char line[HR_LOG_LINE_BYTES];
+
+    hr_log_set_rank(2, "b");
+    hr_warn("slow");
+    hr_error("first");
+    hr_error("disk full");
+    assert_string_equal(hr_log_last_error(line), "disk full");
+}
+
+static void speak_up(void)
+{
+    hr_log_speak_up();
+    hr_error("and more");
+}
+
+/* Rank 0 tells what the others logged last; when it cannot they do. */
+static void other_ranks_speak_only_when_they_have_to(void **state)
+{
+    char line[HR_LOG_LINE_BYTES];
+    size_t n;
+    char *quiet, *loud;
+
+    (void)state;
+    quiet = standard_error_of(write_as_rank_2, &n);
+    loud = standard_error_of(speak_up, &n);
+    hr_log_forget_error();
+    assert_string_equal(hr_log_last_error(line), "");
+    hr_log_set_rank(0, "a");
+    assert_string_equal(quiet, "");
+    assert_string_equal(loud, "haloreel: error: rank 2 (host b): disk full\n"
+                              "haloreel: error: rank 2 (host b): and more\n");
+    hr_free(quiet);
+    hr_free(loud);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +190,7 @@ int main(void)
         cmocka_unit_test_teardown(opening_again_starts_a_new_file, teardown),
         cmocka_unit_test_teardown(a_file_that_cannot_be_made_is_named, teardown),
         cmocka_unit_test_teardown(the_level_decides_what_people_see, teardown),
+        cmocka_unit_test_teardown(other_ranks_speak_only_when_they_have_to, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, hr_test_leak_teardown);
