@@ -1,22 +1,21 @@
-/* How fast this machine works on a job, from a second of measuring. Local to cli/. */
+/* How fast this machine works on a job, from a second or two of measuring. Local to cli/.
+ */
 #ifndef HR_CLI_CALIBRATE_H
 #define HR_CLI_CALIBRATE_H
 
-#include "compute/device.h"
-#include "coordinator/plan.h"
-#include "model/config.h"
-#include "model/numerics.h"
+#include "worker/worker.h"
 
+enum { HR_SPEED_TEXT_BYTES = 200 };
 typedef struct hr_speed {
-    double linear_flops, attention_flops; /* a second, on one rank */
-    double block_flops;                   /* those two as a block mixes them */
-    double conv_flops;
-    int64_t rows; /* tokens that were measured with, at most those of a window */
+    double flops[HR_STAGE_COUNT];   /* a second, on one rank */
+    char what[HR_SPEED_TEXT_BYTES]; /* was measured, for people */
 } hr_speed;
 
-/* Times one product of the feed-forward, one self-attention and one convolution of the
- * decoder, in the model's widths and with meaningless values. */
-hr_status hr_speed_measure(hr_device *device, const hr_model_config *config,
-                           const hr_plan *plan, hr_numerics numerics, hr_speed *out);
+/* Where the model is small enough to be loaded for it: renders a clip of one window
+ * twice, a few steps and a few frames, with the worker's own code. Else, with meaningless
+ * values in the model's widths, times a product of the feed-forward, a self-attention and
+ * a convolution of the decoder. */
+hr_status hr_speed_measure(const hr_worker_options *worker, const hr_render *render,
+                           hr_speed *out);
 
 #endif

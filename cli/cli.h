@@ -44,7 +44,9 @@ const char *hr_temporary_folder(void);
 
 /* Handles SIGINT, SIGTERM and SIGHUP from now on: the first asks the work to stop, and a
  * second later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
- * half-written has a final name at any moment. Call it before any thread is started. */
+ * half-written has a final name at any moment. Call it before any thread is started.
+ * Until hr_signals_set_world it also watches the start of the ranks, and ends the process
+ * with HR_EXIT_DEVICE when they do not get together within two minutes. */
 hr_status hr_signals_start(void);
 bool hr_signals_stop_wanted(void);
 /* Launchers end all ranks with SIGTERM when one is gone: with a world, a signal looks for

@@ -60,20 +60,21 @@ static double most_flops(const hr_outlook *outlook, hr_stage stage)
     return most;
 }
 
-/* Messages take no time here. */
+/* Messages take no time here; ranks that outnumber the cores take turns. */
 static void tell_times(forecast *f)
 {
     const hr_layout *layout = &f->outlook.layout;
     const hr_schedule schedule = hr_plan_schedule(&f->plan, layout);
     double units =
         (double)hr_schedule_n_units(&schedule) * layout->stages * layout->tensor;
+    double turns = (double)f->outlook.ranks_per_host / hr_machine_cores();
+    double work[HR_STAGE_COUNT];
 
-    f->stage_seconds[HR_STAGE_TEXT] =
-        most_flops(&f->outlook, HR_STAGE_TEXT) / f->speed.linear_flops;
-    f->stage_seconds[HR_STAGE_DENOISE] =
-        f->played.seconds * f->flops[HR_STAGE_DENOISE] / units / f->speed.block_flops;
-    f->stage_seconds[HR_STAGE_DECODE] =
-        most_flops(&f->outlook, HR_STAGE_DECODE) / f->speed.conv_flops;
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        work[s] = most_flops(&f->outlook, (hr_stage)s);
+    work[HR_STAGE_DENOISE] = f->played.seconds * f->flops[HR_STAGE_DENOISE] / units;
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        f->stage_seconds[s] = work[s] / f->speed.flops[s] * (turns > 1 ? turns : 1);
 }
 
 /* As on a host like this one that has its share of the ranks. */
@@ -116,8 +117,7 @@ static hr_status look(forecast *f)
     HR_TRY(hr_outlook_choose(&args, &f->outlook));
     HR_TRY(hr_outlook_look(&args, &f->outlook));
     HR_TRY(hr_outlook_simulate(&f->outlook, &f->played));
-    HR_TRY(hr_speed_measure(f->device, hr_model_get_config(f->model), &f->plan,
-                            args.worker.numerics, &f->speed));
+    HR_TRY(hr_speed_measure(&args.worker, &render, &f->speed));
     add_up(f);
     tell_times(f);
     return HR_OK;
@@ -200,10 +200,7 @@ static void print_work(const forecast *f)
     for (int s = 0; s < HR_STAGE_COUNT; s++)
         printf("%s%s %s", s > 0 ? ", " : "", hr_stage_name((hr_stage)s),
                hr_format_duration(f->stage_seconds[s], text));
-    printf("\nmeasured  %s: products of a block with %" PRId64
-           " tokens at %.3g, attention at %.3g, convolutions at %.3g GFLOP/s\n",
-           hr_device_description(f->device), f->speed.rows, f->speed.linear_flops * 1e-9,
-           f->speed.attention_flops * 1e-9, f->speed.conv_flops * 1e-9);
+    printf("\nmeasured  %s: %s\n", hr_device_description(f->device), f->speed.what);
 }
 
 static hr_status add_traffic(const hr_traffic_stats stats[HR_STAGE_COUNT], hr_text *out)
@@ -301,13 +298,12 @@ static hr_status add_forecast(const forecast *f, hr_text *out)
     HR_TRY(add_step_traffic(&f->outlook, out));
     HR_TRY(add_stages("flops", f->flops, out));
     HR_TRY(add_stages("seconds", f->stage_seconds, out));
-    HR_TRY(hr_text_add(out, "  \"measured_on\": "));
+    HR_TRY(add_stages("flops_per_second", f->speed.flops, out));
+    HR_TRY(hr_text_add(out, "  \"device\": "));
     HR_TRY(hr_json_add_string(out, hr_device_description(f->device)));
-    return hr_text_printf(out,
-                          ",\n  \"measured_flops\": {\"linear\": %.4g, \"attention\": "
-                          "%.4g, \"conv\": %.4g}\n}\n",
-                          f->speed.linear_flops, f->speed.attention_flops,
-                          f->speed.conv_flops);
+    HR_TRY(hr_text_add(out, ",\n  \"measured\": "));
+    HR_TRY(hr_json_add_string(out, f->speed.what));
+    return hr_text_add(out, "\n}\n");
 }
 
 static hr_status print_json(const forecast *f)

@@ -11,6 +11,7 @@
 
 enum { LOOK_AT_ALL = 16 }; /* ranks */
 
+/* With what the program holds already: the model's headers, the tokenizer. */
 static hr_status estimate(const hr_outlook_args *args, const hr_outlook *outlook,
                           int rank, hr_estimate *out)
 {
@@ -18,9 +19,12 @@ static hr_status estimate(const hr_outlook_args *args, const hr_outlook *outlook
                                    .rank = rank,
                                    .n_ranks = outlook->n_ranks,
                                    .ranks_per_host = outlook->ranks_per_host};
+    uint64_t held = hr_mem_live_bytes();
 
     options.worker.layout = outlook->layout;
-    return hr_estimate_render(&options, args->render, out);
+    HR_TRY(hr_estimate_render(&options, args->render, out));
+    out->host_bytes += held;
+    return HR_OK;
 }
 
 /* What one rank by itself would hold: a step is enough to see it. */

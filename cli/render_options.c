@@ -66,6 +66,7 @@ static const struct argp_option plan_list[] = {
     {"set", 's', "KEY=VALUE", 0, "set a key of the job file; any number of times", 0},
     {"prompt", 'p', "TEXT", 0, "short for --set prompt=TEXT", 0},
     {"model", 'm', "NAME", 0, "short for --set model=NAME", 0},
+    {"seed", OPT_SEED, "N", 0, "short for --set sampler.seed=N", 0},
     {"ranks", 'n', "N", 0, "ranks that would render (1)", 0},
     {"ranks-per-node", OPT_RANKS_PER_NODE, "M", 0, "ranks on one host (all)", 0},
     {"json", OPT_JSON, 0, 0, "one JSON object in place of text", 0},

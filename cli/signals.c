@@ -10,7 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { START_SECONDS = 120 };
+
 static atomic_bool stop_wanted, has_ended;
+static atomic_bool is_starting = true; /* until the ranks are together */
 static pthread_mutex_t words_lock = PTHREAD_MUTEX_INITIALIZER;
 static hr_last_words_fn words;
 static void *words_user;
@@ -74,6 +77,24 @@ _Noreturn static void end_without(int lost)
     end_now(HR_ERR_DEVICE);
 }
 
+/* Waits for the next signal; nobody else watches the launcher's start. */
+static int next_signal(const sigset_t *set)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int number = 0;
+
+    for (int i = 0; atomic_load(&is_starting) && number <= 0; i++) {
+        if (i == START_SECONDS) {
+            hr_error("not all ranks are there %d s after the start", START_SECONDS);
+            end_now(HR_ERR_TIMEOUT);
+        }
+        number = sigtimedwait(set, NULL, &second);
+    }
+    if (number <= 0 && sigwait(set, &number) != 0)
+        return 0;
+    return number;
+}
+
 /* A step of a large model takes minutes, so the work itself cannot be trusted to stop in
  * time. */
 static void *watch_signals(void *unused)
@@ -85,7 +106,8 @@ static void *watch_signals(void *unused)
     (void)unused;
     fill_set(&set);
     do {
-        if (sigwait(&set, &number) != 0)
+        number = next_signal(&set);
+        if (number == 0)
             return NULL;
     } while (atomic_load(&has_ended));
     lost = number != SIGINT ? find_lost_rank() : -1;
@@ -130,6 +152,7 @@ void hr_signals_set_world(hr_world *of_ranks)
     pthread_mutex_lock(&words_lock);
     world = of_ranks;
     pthread_mutex_unlock(&words_lock);
+    atomic_store(&is_starting, false);
 }
 
 void hr_signals_end(void)
