@@ -192,10 +192,15 @@ void hr_plan_count_windows(const hr_plan *plan, int64_t *fewest, int64_t *most)
     }
 }
 
+int hr_plan_n_branches(const hr_plan *plan)
+{
+    return plan->use_guidance ? 2 : 1;
+}
+
 hr_schedule hr_plan_schedule(const hr_plan *plan, const hr_layout *layout)
 {
     return (hr_schedule){.windows = plan->windows,
                          .layout = *layout,
                          .n_steps = plan->n_steps,
-                         .n_branches = plan->use_guidance ? 2 : 1};
+                         .n_branches = hr_plan_n_branches(plan)};
 }

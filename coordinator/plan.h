@@ -34,6 +34,8 @@ hr_status hr_plan_make(const hr_job *job, const hr_model_facts *facts, hr_plan *
 
 /* Windows of the step with the fewest and of that with the most. */
 void hr_plan_count_windows(const hr_plan *plan, int64_t *fewest, int64_t *most);
+/* Forwards of a window: with guidance the condition's and then the other one's. */
+int hr_plan_n_branches(const hr_plan *plan);
 hr_schedule hr_plan_schedule(const hr_plan *plan, const hr_layout *layout);
 
 #endif

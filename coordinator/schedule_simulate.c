@@ -78,8 +78,7 @@ static double latest(double a, double b)
 /* How long the frame is under way between its owner and this rank of the lane. */
 static double way_of(const play *p, const lane *l, int64_t frame, bool is_first_rank)
 {
-    bool is_owner = is_first_rank && l->place.cfg == 0 && frame >= l->own.first &&
-                    frame < l->own.first + l->own.n;
+    bool is_owner = is_first_rank && l->place.cfg == 0 && hr_range_has(l->own, frame);
 
     return is_owner ? 0 : p->times->halo_seconds;
 }

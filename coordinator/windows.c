@@ -147,7 +147,7 @@ float hr_windows_weight(const hr_windows *w, int step, int64_t window, int64_t f
 
     HR_ASSERT(frame >= 0 && frame < w->n_frames);
     who = holding(w, &g, frame, dropped(w));
-    if (window < who.first || window >= who.first + who.n)
+    if (!hr_range_has(who, window))
         return 0;
     for (int64_t i = who.first; i < who.first + who.n; i++)
         sum += raw_weight(w, &g, i, frame);

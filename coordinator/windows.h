@@ -24,6 +24,11 @@ typedef struct hr_range {
     int64_t first, n;
 } hr_range;
 
+static inline bool hr_range_has(hr_range range, int64_t i)
+{
+    return i >= range.first && i < range.first + range.n;
+}
+
 /* The step's bits mirrored at the binary point, times n, rounded down: the van der Corput
  * sequence in base 2. Any few steps in a row spread evenly over 0 .. n-1. The grid moves
  * by it. */
