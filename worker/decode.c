@@ -37,12 +37,12 @@ static int64_t scale_of(const decode *d)
     return hr_model_get_config(d->worker->model)->vae.scale_spatial;
 }
 
-/* Values of a picture, or of the band that rank `rank` has of it. */
 static int64_t picture_values(const decode *d)
 {
     return d->render->plan->height * d->row_values;
 }
 
+/* The band that a rank has of a picture, in values. */
 static hr_band band_of(const decode *d, int rank)
 {
     hr_band band = hr_rows_band(d->render->plan->latent_height, rank, d->n_ranks);
