@@ -6,10 +6,17 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { RANKS_SECONDS = 20 };
 
 typedef struct doctor_options {
     const char *model, *folder;
@@ -74,6 +81,68 @@ static int check_codec(void)
                   "install a libavcodec with x264, or use output.video: png");
 }
 
+/* The first line that a command says; "" when it cannot be run. */
+static void first_line(const char *command, char *out, size_t room)
+{
+    FILE *pipe = popen(command, "r");
+
+    out[0] = '\0';
+    if (pipe == NULL)
+        return;
+    if (fgets(out, (int)room, pipe) != NULL)
+        out[strcspn(out, "\n")] = '\0';
+    pclose(pipe);
+}
+
+/* Runs the command without a word of it; its exit code, or -1 when it takes too long. */
+static int run_silently(char *const command[])
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        int nowhere = open("/dev/null", O_RDWR);
+
+        if (nowhere >= 0 && dup2(nowhere, 0) >= 0 && dup2(nowhere, 1) >= 0 &&
+            dup2(nowhere, 2) >= 0)
+            execvp(command[0], command);
+        _exit(127);
+    }
+    for (int i = 0; child > 0 && i < RANKS_SECONDS * 20; i++) {
+        if (waitpid(child, &status, WNOHANG) == child)
+            return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+        nanosleep(&pause, NULL);
+    }
+    if (child > 0) {
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    return -1;
+}
+
+/* Whether two ranks come together; renders on one rank need none of it. */
+static void check_ranks(void)
+{
+    char program[PATH_MAX], launcher[128], line[400];
+    char *const command[] = {"mpirun", "--oversubscribe", "-n",     "2",
+                             program,  "render",          "--help", NULL};
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+
+    program[n > 0 ? n : 0] = '\0';
+    first_line("mpirun --version 2>/dev/null", launcher, sizeof launcher);
+    if (launcher[0] == '\0')
+        snprintf(line, sizeof line, "no mpirun: videos are rendered on one rank");
+    else if (run_silently(command) == 0)
+        snprintf(line, sizeof line, "%s; 2 ranks work", launcher);
+    else
+        snprintf(line, sizeof line,
+                 "%s; 2 ranks do not start: mpirun -n 2 haloreel render --help says why",
+                 launcher);
+    printf("%-5s %-8s %s\n", strstr(line, "2 ranks work") != NULL ? "ok" : "note",
+           "ranks", line);
+}
+
 static int check_disk(const char *folder)
 {
     struct statvfs info;
@@ -131,6 +200,7 @@ int hr_cmd_doctor(int argc, char **argv)
     printf("%-5s %-8s %s\n", "note", "gpu", "this build renders on the CPU only");
     bad += check_memory();
     bad += check_codec();
+    check_ranks();
     bad += check_disk(options.folder);
     bad += check_model(options.model);
     return bad == 0 ? HR_EXIT_DONE : HR_EXIT_RESOURCES;
