@@ -38,13 +38,13 @@ static const model_case sharded = {"wan21-tiny", 0, 3, 4}; /* 4 heads */
 static const model_case deep = {"wan21-odd", 1, 5, 1};     /* 3 heads, guidance */
 static const model_case experts = {"wan22-moe", 0, 2, 2};  /* two of them */
 
-/* What fewer ranks have tested already is left out; some ranks are idle still. */
+/* What fewer ranks test is left out; of 4, one is idle at times. */
 static bool suits(const model_case *model, const hr_layout *layout, int n_ranks)
 {
     int size = hr_layout_size(layout);
 
-    return size <= n_ranks && size > n_ranks / 2 && layout->stages <= model->n_layers &&
-           model->n_shards % layout->tensor == 0;
+    return size <= n_ranks && size > (n_ranks == 3 ? 2 : n_ranks / 2) &&
+           layout->stages <= model->n_layers && model->n_shards % layout->tensor == 0;
 }
 
 /* 11 latent frames, windows of 3, one shared: 5 windows of a fixed grid, 5 or 6 of a
@@ -224,8 +224,8 @@ static void make_four_times_as_long(hr_job *job)
     job->frames = 4 * 44 - 3;
 }
 
-/* Samples, histories and predictions of 33 more frames would be many times the limit; the
- * hash of each frame and step is less. */
+/* Samples, histories and predictions of 33 more frames would be many times the limit of 8
+ * frames; how many are on their way at a time differs by a few. */
 static void memory_does_not_grow_with_the_video(hr_group *all)
 {
     size_t frame_bytes = (size_t)16 * 4 * 6 * sizeof(float); /* [C, h, w] */
@@ -233,7 +233,7 @@ static void memory_does_not_grow_with_the_video(hr_group *all)
     size_t four = memory_of(all, make_four_times_as_long);
 
     print_message("%zu bytes for 11 latent frames, %zu for 44\n", one, four);
-    hr_test_on_all(all, four <= one + 4 * frame_bytes && four <= one + one / 20);
+    hr_test_on_all(all, four <= one + 8 * frame_bytes && four <= one + one / 20);
 }
 
 /* What the rank did and sent while denoising, as it was estimated. */
