@@ -30,26 +30,6 @@ typedef struct forecast {
     double stage_seconds[HR_STAGE_COUNT]; /* on this machine */
 } forecast;
 
-static int64_t n_active(const forecast *f)
-{
-    return hr_layout_size(&f->outlook.layout);
-}
-
-/* Ranks that were looked at stand for those that were not. */
-static void add_up(forecast *f)
-{
-    const hr_outlook *outlook = &f->outlook;
-    int n_seen = 0;
-
-    for (int i = 0; i < outlook->n_estimates; i++) {
-        n_seen += outlook->ranks[i] < n_active(f);
-        for (int s = 0; s < HR_STAGE_COUNT; s++)
-            f->flops[s] += outlook->estimates[i].stage_flops[s];
-    }
-    f->flops[HR_STAGE_DENOISE] *= (double)n_active(f) / n_seen;
-    f->flops[HR_STAGE_DECODE] *= (double)outlook->n_ranks / outlook->n_estimates;
-}
-
 static double most_flops(const hr_outlook *outlook, hr_stage stage)
 {
     double most = 0;
@@ -97,12 +77,7 @@ static hr_status look(forecast *f)
     const hr_video *video = &f->batch.videos[0];
     const hr_job *job = &video->job;
     int per_host = f->options.ranks_per_host;
-    hr_render render = {.job = job,
-                        .plan = &f->plan,
-                        .prompt = video->prompt,
-                        .negative_prompt =
-                            job->negative_prompt != NULL ? job->negative_prompt : "",
-                        .preview_folder = job->preview_every > 0 ? "" : NULL};
+    hr_render render = hr_request_render(job, &f->plan, video->prompt);
     hr_outlook_args args = {
         .worker = {.model = f->model, .numerics = hr_request_numerics(job)},
         .render = &render,
@@ -118,7 +93,8 @@ static hr_status look(forecast *f)
     HR_TRY(hr_outlook_look(&args, &f->outlook));
     HR_TRY(hr_outlook_simulate(&f->outlook, &f->played));
     HR_TRY(hr_speed_measure(&args.worker, &render, &f->speed));
-    add_up(f);
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        f->flops[s] = hr_outlook_flops(&f->outlook, (hr_stage)s);
     tell_times(f);
     return HR_OK;
 }
@@ -143,8 +119,8 @@ static void print_video(const forecast *f)
 static void print_layout(const forecast *f)
 {
     const hr_outlook *o = &f->outlook;
-    int n_idle = o->n_ranks - (int)n_active(f);
-    char text[96];
+    int n_idle = o->n_ranks - hr_layout_size(&o->layout);
+    char text[HR_LAYOUT_TEXT_BYTES];
 
     printf("layout    %s; %d rank%s on %d host%s", hr_layout_text(&o->layout, text),
            o->n_ranks, o->n_ranks > 1 ? "s" : "", o->n_hosts, o->n_hosts > 1 ? "s" : "");
@@ -175,7 +151,7 @@ static void print_traffic(const forecast *f)
     char a[16], b[16];
 
     printf("traffic  ");
-    for (int k = 0; k < HR_TRAFFIC_ROWS; k++)
+    for (int k = 0; k < HR_DENOISE_TRAFFIC_COUNT; k++)
         printf("%s %s %s (between hosts %s)", k > 0 ? "," : "",
                hr_traffic_name((hr_traffic)k), hr_format_bytes((uint64_t)t.bytes[k], a),
                hr_format_bytes((uint64_t)t.bytes_between_hosts[k], b));
@@ -203,20 +179,15 @@ static void print_work(const forecast *f)
     printf("\nmeasured  %s: %s\n", hr_device_description(f->device), f->speed.what);
 }
 
-static hr_status add_traffic(const hr_traffic_stats stats[HR_STAGE_COUNT], hr_text *out)
+static hr_status add_traffic(const hr_traffic_stats stages[HR_STAGE_COUNT], hr_text *out)
 {
-    for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
-        uint64_t bytes = 0, between = 0;
+    const hr_traffic_stats sum = hr_outlook_sum(stages);
 
-        for (int s = 0; s < HR_STAGE_COUNT; s++) {
-            bytes += stats[s].bytes[k];
-            between += stats[s].bytes_between_hosts[k];
-        }
+    for (int k = 0; k < HR_TRAFFIC_COUNT; k++)
         HR_TRY(hr_text_printf(
             out, ", \"%s_bytes\": %" PRIu64 ", \"%s_bytes_between_hosts\": %" PRIu64,
-            hr_traffic_name((hr_traffic)k), bytes, hr_traffic_name((hr_traffic)k),
-            between));
-    }
+            hr_traffic_name((hr_traffic)k), sum.bytes[k], hr_traffic_name((hr_traffic)k),
+            sum.bytes_between_hosts[k]));
     return HR_OK;
 }
 
@@ -226,12 +197,13 @@ static hr_status add_ranks(const hr_outlook *o, hr_text *out)
     for (int i = 0; i < o->n_estimates; i++) {
         const hr_estimate *e = &o->estimates[i];
 
-        HR_TRY(hr_text_printf(out,
-                              "%s\n    {\"rank\": %d, \"memory_bytes\": %" PRIu64
-                              ", \"weight_bytes\": %" PRIu64 ", \"host_bytes\": %" PRIu64
-                              ", \"flops\": %.0f",
-                              i > 0 ? "," : "", o->ranks[i], hr_outlook_bytes(e),
-                              e->weight_bytes, e->host_bytes, e->flops));
+        HR_TRY(hr_text_printf(
+            out,
+            "%s\n    {\"rank\": %d, \"stands_for\": %d, \"memory_bytes\": %" PRIu64
+            ", \"weight_bytes\": %" PRIu64 ", \"host_bytes\": %" PRIu64
+            ", \"flops\": %.0f",
+            i > 0 ? "," : "", o->ranks[i], o->stands_for[i], hr_outlook_bytes(e),
+            e->weight_bytes, e->host_bytes, e->flops));
         HR_TRY(add_traffic(e->stage_traffic, out));
         HR_TRY(hr_text_add(out, "}"));
     }

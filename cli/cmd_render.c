@@ -39,16 +39,13 @@ static hr_status recover(hr_render_call *call)
 /* A failure before the worker had the video has left the ranks together. */
 static hr_status render_next(hr_render_call *call, hr_video *video)
 {
-    hr_status status;
-
     if (video->status != HR_OK)
         return HR_OK;
     video->status = hr_render_video(call, video);
     if (video->status == HR_OK || video->status == HR_ERR_CANCELLED ||
         hr_world_progress(call->ranks.world) == HR_OK)
         return video->status == HR_ERR_CANCELLED ? HR_ERR_CANCELLED : HR_OK;
-    status = recover(call);
-    return status;
+    return recover(call);
 }
 
 static hr_status render_batch(hr_render_call *call)

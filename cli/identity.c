@@ -58,6 +58,30 @@ hr_status hr_identity_add_job(const hr_job *job, const hr_plan *plan, const char
     return add_hash("job", "--latents", &hash, out);
 }
 
+hr_status hr_identity_add_call(const hr_render_options *options, hr_text *out)
+{
+    static const hr_job_key keys[] = {HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
+                                      HR_KEY_LAYOUT_TENSOR,  HR_KEY_LAYOUT_CFG,
+                                      HR_KEY_DEADLINE,       HR_KEY_OUTPUT_VIDEO,
+                                      HR_KEY_PREVIEW_EVERY};
+    const char *const files[] = {options->latents_in, options->latents_out,
+                                 options->frames_out, options->output_file,
+                                 options->prompts_file};
+    static const char *const names[] = {"--latents", "--latents-out", "--frames-out",
+                                        "-o", "--prompts"};
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        HR_TRY(hr_text_printf(out, "call\t%s\t", hr_job_key_name(keys[i])));
+        HR_TRY(hr_job_write_value(&options->job, keys[i], out));
+        HR_TRY(hr_text_add(out, "\n"));
+    }
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        HR_TRY(hr_text_printf(out, "call\t%s\t%s\n", names[i],
+                              files[i] != NULL ? "given" : "not given"));
+    return hr_text_printf(out, "call\t--stop-after-step\t%d\ncall\t--verify\t%s\n",
+                          options->stop_after_step, options->verify ? "yes" : "no");
+}
+
 hr_status hr_identity_add_program(hr_text *out)
 {
     hr_hash hash;
@@ -126,7 +150,8 @@ static hr_status add_fingerprint(void *user, const char *path, const char *name)
     return add_hash("model", name, &hash, user);
 }
 
-hr_status hr_identity_add_model(const hr_model *model, hr_text *out)
+/* The fingerprint of every file. Reads all of them. */
+static hr_status add_model(const hr_model *model, hr_text *out)
 {
     return visit_files(model, add_fingerprint, out);
 }
@@ -150,26 +175,19 @@ static hr_status is_reader(const hr_ranks *ranks, const hr_model *model, bool *o
     int host = hr_world_rank_info(ranks->world, ranks->rank)->host_index, first = 0;
     hr_text places = {0};
     hr_hash mine = {0}, *all;
-    void *memory = NULL;
+    void *memory;
     hr_status status = visit_files(model, add_place, &places);
 
     if (status == HR_OK)
-        status =
-            hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "fingerprints", &memory);
-    if (status == HR_OK)
         mine = hr_hash_bytes(places.s, places.length);
     hr_text_free(&places);
-    status = hr_ranks_agree(ranks, status);
-    if (status == HR_OK)
-        status = hr_ranks_gather(ranks, &mine, sizeof mine, memory);
-    if (status == HR_OK) {
-        all = memory;
-        while (hr_world_rank_info(ranks->world, first)->host_index != host)
-            first++;
-        *out = first == ranks->rank || !hr_hash_equal(all[first], mine);
-    }
+    HR_TRY(hr_ranks_collect(ranks, status, &mine, sizeof mine, &memory));
+    all = memory;
+    while (hr_world_rank_info(ranks->world, first)->host_index != host)
+        first++;
+    *out = first == ranks->rank || !hr_hash_equal(all[first], mine);
     hr_free(memory);
-    return status;
+    return HR_OK;
 }
 
 /* Cuts the next line out of *rest, as its three parts. False at the end. */
@@ -225,20 +243,20 @@ static hr_status compare(char *theirs, char *mine, bool has_model)
     identity_line a, b;
     bool has_a, has_b;
 
-    do {
+    while (true) {
         has_a = next_line(&theirs, &a);
         has_b = next_line(&mine, &b);
-        if (!has_model && has_a && strcmp(a.group, "model") == 0)
+        if (!has_b && (!has_a || (!has_model && strcmp(a.group, "model") == 0)))
             return HR_OK;
+        if (has_a && has_b && strcmp(a.group, b.group) != 0)
+            *(strcmp(b.group, "model") == 0 ? &has_b : &has_a) = false;
         if (!has_a)
             a = (identity_line){b.group, none, none};
         if (!has_b)
-            b = (identity_line){a.group, none, none};
-        if ((has_a || has_b) &&
-            (strcmp(a.key, b.key) != 0 || strcmp(a.value, b.value) != 0))
+            b = (identity_line){a.group, a.key, none};
+        if (strcmp(a.key, b.key) != 0 || strcmp(a.value, b.value) != 0)
             return refuse(&a, &b);
-    } while (has_a && has_b);
-    return HR_OK;
+    }
 }
 
 /* Collective: with the lines of the first rank. */
@@ -263,7 +281,7 @@ hr_status hr_identity_check(const hr_ranks *ranks, const hr_model *model, hr_tex
     hr_status status;
 
     HR_TRY(is_reader(ranks, model, &reads));
-    status = reads ? hr_identity_add_model(model, lines) : HR_OK;
+    status = reads ? add_model(model, lines) : HR_OK;
     HR_TRY(hr_ranks_agree(ranks, status));
     return hr_ranks_agree(ranks, compare_all(ranks, lines, reads));
 }

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/ranks.h"
+#include "cli/render_options.h"
 #include "coordinator/plan.h"
 #include "io/job.h"
 #include "io/receipt.h"
@@ -15,17 +16,17 @@
  * `prompt` is what is encoded. `latents_in` is a file that counts too, or NULL. */
 hr_status hr_identity_add_job(const hr_job *job, const hr_plan *plan, const char *prompt,
                               const char *latents_in, hr_text *out);
-/* The fingerprint of every file of the model. Reads all of them. */
-hr_status hr_identity_add_model(const hr_model *model, hr_text *out);
+/* What ranks have to have in common besides: for hr_identity_check, not for a receipt. */
+hr_status hr_identity_add_call(const hr_render_options *options, hr_text *out);
 /* Version and fingerprint of the running program. */
 hr_status hr_identity_add_program(hr_text *out);
 
 hr_status hr_identity_to_receipt(const char *lines, hr_receipt *receipt);
 
-/* Collective: refuses, naming rank and line, where `lines` are not those of the first
- * rank. The weights of a model are read by the first rank of each host, and by those that
- * see other files than it does: *lines of the others lack them. HR_ERR_MODEL where a file
- * of the model differs, else HR_ERR_ARG. */
+/* Collective: adds the model's lines, and refuses, naming rank and line, where `lines`
+ * are not those of the first rank. The weights of a model are read by the first rank of
+ * each host, and by those that see other files than it does: *lines of the others lack
+ * them. HR_ERR_MODEL where a file of the model differs, else HR_ERR_ARG. */
 hr_status hr_identity_check(const hr_ranks *ranks, const hr_model *model, hr_text *lines);
 
 #endif

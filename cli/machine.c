@@ -101,32 +101,16 @@ static void take_least(const hr_ranks *ranks, const rank_facts *all, hr_machine 
             machine->least_memory = all[r].memory;
 }
 
-static hr_status gather_facts(const hr_ranks *ranks, rank_facts **out)
-{
-    int n_local = hr_world_rank_info(ranks->world, ranks->rank)->n_local;
-    rank_facts mine = {0};
-    void *all = NULL;
-    hr_status status = look_around(n_local, &mine);
-
-    if (status == HR_OK)
-        status =
-            hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what ranks have", &all);
-    status = hr_ranks_agree(ranks, status);
-    if (status == HR_OK)
-        status = hr_ranks_gather(ranks, &mine, sizeof mine, all);
-    if (status != HR_OK)
-        hr_free(all);
-    else
-        *out = all;
-    return status;
-}
-
 hr_status hr_machine_settle(const hr_ranks *ranks, const hr_job *job, hr_machine *out)
 {
+    int n_local = hr_world_rank_info(ranks->world, ranks->rank)->n_local;
     hr_machine machine = {.threads = (int)job->threads};
-    rank_facts *all;
+    rank_facts mine = {0}, *all;
+    void *memory;
+    hr_status status = look_around(n_local, &mine);
 
-    HR_TRY(gather_facts(ranks, &all));
+    HR_TRY(hr_ranks_collect(ranks, status, &mine, sizeof mine, &memory));
+    all = memory;
     take_least(ranks, all, &machine);
     machine.memory = all[ranks->rank].memory;
     if (machine.threads == 0)
@@ -201,13 +185,11 @@ hr_status hr_machine_check_memory(const hr_ranks *ranks, const hr_machine *machi
 {
     const rank_memory mine = {bytes, machine->memory};
     rank_memory *all;
-    void *memory = NULL;
-    hr_status status =
-        hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what ranks need", &memory);
+    void *memory;
+    hr_status status = HR_OK;
 
+    HR_TRY(hr_ranks_collect(ranks, HR_OK, &mine, sizeof mine, &memory));
     all = memory;
-    if (status == HR_OK)
-        status = hr_group_all_gather(ranks->group, &mine, sizeof mine, all);
     /* The first rank says it; the others may not end its gathering before. */
     for (int r = 0; hr_ranks_is_first(ranks) && r < ranks->n && status == HR_OK; r++)
         if (has_too_little(&all[r]))

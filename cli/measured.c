@@ -11,18 +11,11 @@ hr_status hr_measured_gather(const hr_ranks *ranks, const hr_render_times *times
                              hr_measured **out)
 {
     const hr_measured mine = {.memory_bytes = hr_mem_peak_bytes(), .times = *times};
-    void *all = NULL;
-    hr_status status =
-        hr_alloc_or_fail((size_t)ranks->n * sizeof mine, "what was measured", &all);
+    void *all;
 
-    status = hr_ranks_agree(ranks, status);
-    if (status == HR_OK)
-        status = hr_ranks_gather(ranks, &mine, sizeof mine, all);
-    if (status != HR_OK)
-        hr_free(all);
-    else
-        *out = all;
-    return status;
+    HR_TRY(hr_ranks_collect(ranks, HR_OK, &mine, sizeof mine, &all));
+    *out = all;
+    return HR_OK;
 }
 
 static hr_status set_line(hr_receipt *receipt, const char *key, hr_text *value)
@@ -36,6 +29,7 @@ static hr_status set_line(hr_receipt *receipt, const char *key, hr_text *value)
 static hr_status add_rank(const hr_measured *m, const char *host, hr_text *line)
 {
     const hr_traffic_stats *denoise = &m->times.stage_traffic[HR_STAGE_DENOISE];
+    const hr_traffic_stats sum = hr_outlook_sum(m->times.stage_traffic);
     double flops = 0;
 
     for (int s = 0; s < HR_STAGE_COUNT; s++)
@@ -45,16 +39,10 @@ static hr_status add_rank(const hr_measured *m, const char *host, hr_text *line)
         host, m->memory_bytes, m->times.weight_bytes_read, flops));
     for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
         const char *name = hr_traffic_name((hr_traffic)k);
-        uint64_t bytes = 0, between = 0;
-
-        for (int s = 0; s < HR_STAGE_COUNT; s++) {
-            bytes += m->times.stage_traffic[s].bytes[k];
-            between += m->times.stage_traffic[s].bytes_between_hosts[k];
-        }
         HR_TRY(hr_text_printf(line,
                               " %s_bytes=%" PRIu64 " %s_bytes_between_hosts=%" PRIu64
                               " denoise_%s_wait_seconds=%.3f",
-                              name, bytes, name, between, name,
+                              name, sum.bytes[k], name, sum.bytes_between_hosts[k], name,
                               denoise->wait_seconds[k]));
     }
     for (int s = 0; s < HR_STAGE_COUNT; s++)
@@ -67,7 +55,7 @@ static hr_status add_lines(const hr_render_call *call, const hr_measured *measur
                            hr_receipt *receipt, hr_text *line)
 {
     const hr_ranks *ranks = &call->ranks;
-    char layout[96], key[32];
+    char layout[HR_LAYOUT_TEXT_BYTES], key[32];
 
     HR_TRY(hr_text_printf(line, "%s", hr_device_description(call->device)));
     HR_TRY(set_line(receipt, "device", line));

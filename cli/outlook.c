@@ -62,7 +62,7 @@ hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out)
         .ranks_per_host = args->ranks_per_host,
         .n_layers = config->n_layers,
         .n_shards = hr_transformer_n_shards(config),
-        .n_branches = plan->use_guidance ? 2 : 1,
+        .n_branches = hr_plan_n_branches(plan),
         .rank_memory = args->machine->least_memory,
     };
 
@@ -83,6 +83,10 @@ static hr_status make_room(hr_outlook *outlook, int n)
     outlook->ranks = memory;
     HR_TRY(hr_alloc_or_fail((size_t)n * sizeof(hr_estimate), "estimates", &memory));
     outlook->estimates = memory;
+    HR_TRY(hr_alloc_or_fail((size_t)n * sizeof(int), "a list of ranks", &memory));
+    outlook->stands_for = memory;
+    HR_TRY(hr_alloc_or_fail((size_t)n * sizeof(double), "a list of ranks", &memory));
+    outlook->share = memory;
     outlook->n_estimates = n;
     return HR_OK;
 }
@@ -91,43 +95,75 @@ hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
                            hr_outlook *outlook)
 {
     hr_estimate mine = {0};
+    void *all;
     hr_status status = make_room(outlook, ranks->n);
 
     outlook->n_hosts = hr_world_n_hosts(ranks->world);
     if (status == HR_OK)
         status = estimate(args, outlook, ranks->rank, &mine);
-    HR_TRY(hr_ranks_agree(ranks, status));
-    for (int r = 0; r < ranks->n; r++)
+    HR_TRY(hr_ranks_collect(ranks, status, &mine, sizeof mine, &all));
+    hr_free(outlook->estimates);
+    outlook->estimates = all;
+    for (int r = 0; r < ranks->n; r++) {
         outlook->ranks[r] = r;
-    return hr_ranks_gather(ranks, &mine, sizeof mine, outlook->estimates);
+        outlook->stands_for[r] = 1;
+        outlook->share[r] = 1;
+    }
+    return HR_OK;
 }
 
-/* The ranks of the first two window groups and of the last one, the first idle one. */
-static bool is_worth_a_look(const hr_outlook *outlook, int rank)
+/* 0, 1 and the last are looked at; those between are like 1. */
+static int like(int index, int n)
+{
+    return index > 1 && index < n - 1 ? 1 : index;
+}
+
+/* The rank that is looked at for this one. */
+static int representative(const hr_outlook *outlook, int rank)
 {
     const hr_layout *layout = &outlook->layout;
     hr_place place = hr_layout_place(layout, rank);
-    int least_tensor = layout->tensor > 2 ? 2 : layout->tensor;
 
     if (outlook->n_ranks <= LOOK_AT_ALL)
-        return true;
+        return rank;
     if (place.is_idle)
-        return rank == hr_layout_size(layout);
-    return (place.windows < 2 || place.windows == layout->windows - 1) &&
-           place.tensor < least_tensor &&
-           (place.stage < 2 || place.stage == layout->stages - 1);
+        return hr_layout_size(layout);
+    place.windows = like(place.windows, layout->windows);
+    place.stage = like(place.stage, layout->stages);
+    place.tensor = place.tensor > 1 ? 1 : place.tensor;
+    return hr_layout_rank(layout, &place);
+}
+
+/* Windows of all steps. */
+static int64_t windows_of(const hr_outlook *outlook, int rank)
+{
+    const hr_schedule schedule = hr_plan_schedule(outlook->plan, &outlook->layout);
+    int group = hr_layout_place(&outlook->layout, rank).windows;
+    int64_t sum = 0;
+
+    for (int step = 0; step < schedule.n_steps; step++)
+        sum += hr_schedule_windows(&schedule, step, group).n;
+    return sum;
 }
 
 hr_status hr_outlook_look(const hr_outlook_args *args, hr_outlook *outlook)
 {
-    int n = 0;
+    int n = 0, at;
+    int64_t own;
 
     HR_TRY(make_room(outlook, args->n_ranks));
     for (int r = 0; r < args->n_ranks; r++) {
-        if (!is_worth_a_look(outlook, r))
-            continue;
-        outlook->ranks[n] = r;
-        HR_TRY(estimate(args, outlook, r, &outlook->estimates[n++]));
+        int seen = representative(outlook, r);
+
+        for (at = 0; at < n && outlook->ranks[at] != seen;)
+            at++;
+        if (at == n) {
+            outlook->ranks[n] = seen;
+            HR_TRY(estimate(args, outlook, seen, &outlook->estimates[n++]));
+        }
+        own = windows_of(outlook, seen);
+        outlook->stands_for[at]++;
+        outlook->share[at] += own > 0 ? (double)windows_of(outlook, r) / (double)own : 1;
     }
     outlook->n_estimates = n;
     return HR_OK;
@@ -137,6 +173,8 @@ void hr_outlook_free(hr_outlook *outlook)
 {
     hr_free(outlook->ranks);
     hr_free(outlook->estimates);
+    hr_free(outlook->stands_for);
+    hr_free(outlook->share);
     *outlook = (hr_outlook){0};
 }
 
@@ -151,15 +189,38 @@ int hr_outlook_largest(const hr_outlook *outlook)
     return largest;
 }
 
+hr_traffic_stats hr_outlook_sum(const hr_traffic_stats stages[HR_STAGE_COUNT])
+{
+    hr_traffic_stats sum = {0};
+
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
+            sum.bytes[k] += stages[s].bytes[k];
+            sum.messages[k] += stages[s].messages[k];
+            sum.bytes_between_hosts[k] += stages[s].bytes_between_hosts[k];
+            sum.wait_seconds[k] += stages[s].wait_seconds[k];
+        }
+    return sum;
+}
+
+double hr_outlook_flops(const hr_outlook *outlook, hr_stage stage)
+{
+    double sum = 0;
+
+    for (int i = 0; i < outlook->n_estimates; i++)
+        sum += outlook->estimates[i].stage_flops[stage] *
+               (stage == HR_STAGE_DENOISE ? outlook->share[i] : outlook->stands_for[i]);
+    return sum;
+}
+
 hr_step_traffic hr_outlook_traffic(const hr_outlook *outlook)
 {
-    double share =
-        (double)outlook->n_ranks / outlook->n_estimates / outlook->plan->n_steps;
     hr_step_traffic sum = {0};
 
     for (int i = 0; i < outlook->n_estimates; i++) {
         const hr_traffic_stats *t =
             &outlook->estimates[i].stage_traffic[HR_STAGE_DENOISE];
+        double share = outlook->share[i] / outlook->plan->n_steps;
 
         for (int k = 0; k < HR_TRAFFIC_COUNT; k++) {
             sum.bytes[k] += (double)t->bytes[k] * share;
@@ -205,7 +266,7 @@ static void log_windows(const hr_outlook *outlook)
 static void log_idle(const hr_outlook *outlook, const hr_ranks *ranks)
 {
     int first = hr_layout_size(&outlook->layout);
-    char layout[96], host[HR_RANK_TEXT_BYTES];
+    char layout[HR_LAYOUT_TEXT_BYTES], host[HR_RANK_TEXT_BYTES];
 
     if (first >= ranks->n)
         return;
@@ -221,7 +282,7 @@ static void log_idle(const hr_outlook *outlook, const hr_ranks *ranks)
 void hr_outlook_log(const hr_outlook *outlook, const hr_ranks *ranks)
 {
     hr_step_traffic traffic = hr_outlook_traffic(outlook);
-    char layout[96], within[160], between[160];
+    char layout[HR_LAYOUT_TEXT_BYTES], within[160], between[160];
     hr_schedule_result played;
 
     log_windows(outlook);

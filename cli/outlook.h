@@ -14,6 +14,8 @@ typedef struct hr_outlook {
     int n_estimates;                      /* ranks looked at, in ascending order */
     int *ranks;                           /* [n_estimates] */
     hr_estimate *estimates;               /* [n_estimates] */
+    int *stands_for; /* [n_estimates]: how many ranks are like it, itself included */
+    double *share;   /* [n_estimates]: their denoising over its own */
 } hr_outlook;
 
 /* What is looked at: the worker's options but for its layout, one video, and ranks. */
@@ -35,6 +37,14 @@ hr_status hr_outlook_look(const hr_outlook_args *args, hr_outlook *outlook);
 /* Takes a zeroed one. */
 void hr_outlook_free(hr_outlook *outlook);
 
+/* What is sent while denoising, for people: the first kinds. */
+enum { HR_DENOISE_TRAFFIC_COUNT = HR_TRAFFIC_ROWS };
+
+/* Of all stages together. */
+hr_traffic_stats hr_outlook_sum(const hr_traffic_stats stages[HR_STAGE_COUNT]);
+/* FLOPs of all ranks in a stage. */
+double hr_outlook_flops(const hr_outlook *outlook, hr_stage stage);
+
 static inline uint64_t hr_outlook_bytes(const hr_estimate *e)
 {
     return e->device_bytes + e->host_bytes;
@@ -49,8 +59,7 @@ hr_step_traffic hr_outlook_traffic(const hr_outlook *outlook);
 /* Of denoising, played with units that take a second and messages that take none. */
 hr_status hr_outlook_simulate(const hr_outlook *outlook, hr_schedule_result *out);
 
-/* Logs what a user wants to know before a long job, in a few lines; `is_long`: the model
- * was trained on fewer frames. */
+/* Logs what a user wants to know before a long job, in a few lines. */
 void hr_outlook_log(const hr_outlook *outlook, const hr_ranks *ranks);
 
 #endif

@@ -13,7 +13,7 @@ typedef struct hr_show_progress {
     const char *label;       /* of the video in a batch; NULL for a single one */
     const char *status_path; /* status.json */
     hr_run_status status;    /* what was last written there */
-    char layout[96];         /* of the status, as its hosts are */
+    char layout[HR_LAYOUT_TEXT_BYTES]; /* of the status, as its hosts are */
     const char **hosts;
     bool has_ended[HR_STAGE_COUNT]; /* whose last line has been logged */
     double last_line;               /* when the last plain line was logged */

@@ -40,10 +40,22 @@ static hr_status leave_together(const hr_ranks *ranks, hr_status status)
     return status == HR_OK ? HR_OK : hr_ranks_agree(ranks, status);
 }
 
-hr_status hr_ranks_gather(const hr_ranks *ranks, const void *mine, size_t bytes,
-                          void *all)
+hr_status hr_ranks_collect(const hr_ranks *ranks, hr_status status, const void *mine,
+                           size_t bytes, void **all)
 {
-    return leave_together(ranks, hr_group_all_gather(ranks->group, mine, bytes, all));
+    void *memory = NULL;
+
+    if (status == HR_OK)
+        status = hr_alloc_or_fail((size_t)ranks->n * bytes, "what ranks say", &memory);
+    status = hr_ranks_agree(ranks, status);
+    if (status == HR_OK)
+        status =
+            leave_together(ranks, hr_group_all_gather(ranks->group, mine, bytes, memory));
+    if (status != HR_OK)
+        hr_free(memory);
+    else
+        *all = memory;
+    return status;
 }
 
 hr_status hr_ranks_broadcast(const hr_ranks *ranks, void *data, size_t bytes)

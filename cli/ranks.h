@@ -24,10 +24,11 @@ static inline bool hr_ranks_is_first(const hr_ranks *ranks)
  * get the worst status. */
 hr_status hr_ranks_agree(const hr_ranks *ranks, hr_status mine);
 
-/* Collective, as those of comm/group.h; where they fail the ranks agree on it, so that
- * all leave by the same door. */
-hr_status hr_ranks_gather(const hr_ranks *ranks, const void *mine, size_t bytes,
-                          void *all);
+/* Collective. Where they fail the ranks have agreed on it, so that all leave by the same
+ * door. `status` is how this rank got its record: one failure is everybody's. The records
+ * of all, in their order, are hr_freed by the caller. */
+hr_status hr_ranks_collect(const hr_ranks *ranks, hr_status status, const void *mine,
+                           size_t bytes, void **all);
 hr_status hr_ranks_broadcast(const hr_ranks *ranks, void *data, size_t bytes);
 
 /* Collective: the first rank's text (NULL there: NULL everywhere) on all. On the others

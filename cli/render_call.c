@@ -17,17 +17,12 @@
 
 hr_render hr_render_call_video(const hr_render_call *call, const hr_video *video)
 {
-    return (hr_render){
-        .job = &video->job,
-        .plan = &call->plan,
-        .prompt = video->prompt,
-        .negative_prompt =
-            video->job.negative_prompt != NULL ? video->job.negative_prompt : "",
-        .latents_in = call->options.latents_in,
-        .latents_out = call->options.latents_out,
-        .stop_after_step = call->options.stop_after_step,
-        .preview_folder = video->job.preview_every > 0 ? "" : NULL, /* the estimate's */
-    };
+    hr_render render = hr_request_render(&video->job, &call->plan, video->prompt);
+
+    render.latents_in = call->options.latents_in;
+    render.latents_out = call->options.latents_out;
+    render.stop_after_step = call->options.stop_after_step;
+    return render;
 }
 
 static void log_video(const hr_render_call *call, const hr_job *job)
@@ -54,8 +49,8 @@ static void log_plan(const hr_render_call *call, const hr_job *job)
     char memory[16], available[16];
     double flops = 0;
 
-    for (int i = 0; i < outlook->n_estimates; i++)
-        flops += outlook->estimates[i].flops;
+    for (int s = 0; s < HR_STAGE_COUNT; s++)
+        flops += hr_outlook_flops(outlook, (hr_stage)s);
     log_video(call, job);
     hr_info("model %s, numerics %s; %s; memory %s of %s%s; %.3g TFLOP", job->model,
             numerics[job->numerics], hr_device_description(call->device),
@@ -231,6 +226,8 @@ static hr_status check_identity(hr_render_call *call)
     size_t n_before = 0;
     hr_status status = hr_identity_add_program(&lines);
 
+    if (status == HR_OK)
+        status = hr_identity_add_call(&call->options, &lines);
     for (size_t i = 0; i < batch->n && status == HR_OK; i++)
         if (batch->videos[i].status == HR_OK)
             status = hr_identity_add_job(&batch->videos[i].job, &call->plan,

@@ -42,7 +42,7 @@ static const char *result_of(const hr_render_call *call, const hr_run_folder *ru
 static void print_waiting(const hr_measured *measured, int n_ranks)
 {
     printf("%-8s of the denoising:", "waiting");
-    for (int k = 0; k < HR_TRAFFIC_ROWS; k++)
+    for (int k = 0; k < HR_DENOISE_TRAFFIC_COUNT; k++)
         printf("%s %.1f %% for %s", k > 0 ? "," : "",
                100 * hr_measured_wait(measured, n_ranks, (hr_traffic)k),
                hr_traffic_name((hr_traffic)k));

@@ -45,6 +45,17 @@ hr_status hr_request_resolve(hr_job *job, hr_model_entry *entry, hr_model **mode
     return hr_plan_make(job, &facts, plan);
 }
 
+hr_render hr_request_render(const hr_job *job, const hr_plan *plan, const char *prompt)
+{
+    return (hr_render){
+        .job = job,
+        .plan = plan,
+        .prompt = prompt,
+        .negative_prompt = job->negative_prompt != NULL ? job->negative_prompt : "",
+        .preview_folder = job->preview_every > 0 ? "" : NULL, /* the estimate's */
+    };
+}
+
 hr_numerics hr_request_numerics(const hr_job *job)
 {
     static const hr_numerics numerics[] = {[HR_JOB_EXACT] = HR_NUMERICS_EXACT,

@@ -5,7 +5,7 @@
 
 #include "coordinator/plan.h"
 #include "model/model.h"
-#include "model/numerics.h"
+#include "worker/worker.h"
 
 /* The numbers of a model that the coordinator plans with. */
 hr_model_facts hr_request_facts(const hr_model_config *config);
@@ -19,6 +19,10 @@ void hr_request_take_model(hr_job *job, const hr_model_config *config);
  * closes model and entry. */
 hr_status hr_request_resolve(hr_job *job, hr_model_entry *entry, hr_model **model,
                              hr_plan *plan);
+
+/* All but the places of files, so fit for an estimate. Strings are borrowed; `prompt` is
+ * what is encoded. */
+hr_render hr_request_render(const hr_job *job, const hr_plan *plan, const char *prompt);
 
 hr_numerics hr_request_numerics(const hr_job *job);
 

@@ -157,7 +157,7 @@ static hr_status render_alone(verification *v)
 static hr_status compare(const verification *v, const hr_layout *layout)
 {
     hr_text difference = {0};
-    char text[96];
+    char text[HR_LAYOUT_TEXT_BYTES];
     hr_status status = hr_receipt_compare(v->alone, v->together, &difference);
 
     if (status == HR_OK && difference.length > 0)

@@ -20,7 +20,8 @@ int hr_layout_size(const hr_layout *layout); /* ranks that are not idle */
 hr_place hr_layout_place(const hr_layout *layout, int rank);
 int hr_layout_rank(const hr_layout *layout, const hr_place *place);
 /* "2 windows x 1 stage x 4 tensor x 1 cfg" for people; returns `out`. */
-char *hr_layout_text(const hr_layout *layout, char out[96]);
+enum { HR_LAYOUT_TEXT_BYTES = 96 };
+char *hr_layout_text(const hr_layout *layout, char out[HR_LAYOUT_TEXT_BYTES]);
 
 /* What there is to share out. */
 typedef struct hr_layout_request {

@@ -69,6 +69,19 @@ class Plan(CliTest):
         self.assertLessEqual(plan["least_utilisation"], plan["utilisation"])
         self.assertLessEqual(len(plan["per_rank"]), 40)
 
+    def test_a_sample_of_many_ranks_stands_for_all(self):
+        """More than 16 ranks are not all looked at: all stages but the last send, one has the head."""
+        keys = [*LONG, "--set", "video.width=32", "--set", "video.height=32"]
+        small = json.loads(self.succeeds("plan", *keys, *layout_keys((4, 4, 1, 1)), "--ranks", "16", "--json").stdout)
+        large = json.loads(self.succeeds("plan", *keys, *layout_keys((5, 4, 1, 1)), "--ranks", "20", "--json").stdout)
+        self.assertLess(len(large["per_rank"]), 20)
+        self.assertEqual(sum(rank["stands_for"] for rank in large["per_rank"]), 20)
+        for key in ("stage_bytes", "tensor_bytes"):
+            self.assertAlmostEqual(large["step_traffic"][key], small["step_traffic"][key],
+                                   delta=0.1 * small["step_traffic"][key])
+        self.assertAlmostEqual(large["flops"]["denoise"], small["flops"]["denoise"],
+                               delta=0.1 * small["flops"]["denoise"])
+
     def test_fewer_bytes_between_hosts_than_in_all(self):
         plan = json.loads(self.succeeds("plan", *LONG, *layout_keys((2, 1, 2, 1)), "--ranks", "4", "--ranks-per-node",
                                         "2", "--json").stdout)

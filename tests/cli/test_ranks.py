@@ -179,9 +179,18 @@ class Refused(RanksTest):
         self.assertIn("program", line)
 
     def test_another_job(self):
-        line = self.ranks_refused(3, USAGE, "rank 1 (", "render", *SHORT,
-                                  on_rank={1: 'set -- "$@" --set sampler.shift=4'})
-        self.assertIn("sampler.shift: 4 here, 3 there", line)
+        write_safetensors(self.path("noise"), {"latents": {"dtype": "F32", "shape": [1, 16, 2, 6, 4],
+                                                           "data_offsets": [0, 3072]}}, bytes(3072))
+        for options, part in (("--set sampler.shift=4", "sampler.shift: 4 here, 3 there"),
+                              ("--latents noise", "--latents"), ("--latents-out l", "--latents-out"),
+                              ("--set layout.windows=1", "layout.windows"), ("--verify", "--verify"),
+                              ("--latents-out l --stop-after-step 1", "--")):
+            with self.subTest(options=options):
+                line = self.ranks_refused(2, USAGE, "rank 1 (", "render", *SHORT,
+                                          on_rank={1: f'set -- "$@" {options}'})
+                self.assertIn(part, line)
+        self.ranks_refused(2, USAGE, "rank 1 (", "render", *SHORT[:2], *SHORT[4:], "--seeds", "1..2", "--set",
+                           "output.folder=out", on_rank={1: 'set -- "${@/1..2/1..3}"'})
 
     def test_other_entries(self):
         """configs/ of another host."""
