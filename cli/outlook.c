@@ -70,6 +70,7 @@ hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out)
     request.n_windows = outlook.fewest_windows;
     HR_TRY(weigh(args, &request));
     HR_TRY(hr_layout_choose(&request, &outlook.layout));
+    outlook.n_layers = config->n_layers;
     outlook.n_hosts = (args->n_ranks + args->ranks_per_host - 1) / args->ranks_per_host;
     *out = outlook;
     return HR_OK;
@@ -113,9 +114,28 @@ hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
 }
 
 /* 0, 1 and the last are looked at; those between are like 1. */
-static int like(int index, int n)
+static int like_group(int index, int n)
 {
     return index > 1 && index < n - 1 ? 1 : index;
+}
+
+static int64_t layers_of(const hr_outlook *outlook, int stage)
+{
+    int n = outlook->layout.stages;
+
+    return outlook->n_layers * (stage + 1) / n - outlook->n_layers * stage / n;
+}
+
+/* The first stage between the ends that has as many layers. */
+static int like_stage(const hr_outlook *outlook, int stage)
+{
+    int like_it = 1;
+
+    if (stage == 0 || stage == outlook->layout.stages - 1)
+        return stage;
+    while (layers_of(outlook, like_it) != layers_of(outlook, stage))
+        like_it++;
+    return like_it;
 }
 
 /* The rank that is looked at for this one. */
@@ -128,8 +148,8 @@ static int representative(const hr_outlook *outlook, int rank)
         return rank;
     if (place.is_idle)
         return hr_layout_size(layout);
-    place.windows = like(place.windows, layout->windows);
-    place.stage = like(place.stage, layout->stages);
+    place.windows = like_group(place.windows, layout->windows);
+    place.stage = like_stage(outlook, place.stage);
     place.tensor = place.tensor > 1 ? 1 : place.tensor;
     return hr_layout_rank(layout, &place);
 }

@@ -11,6 +11,7 @@ typedef struct hr_outlook {
     hr_layout layout;
     int n_ranks, ranks_per_host, n_hosts;
     int64_t fewest_windows, most_windows; /* of any step */
+    int64_t n_layers;                     /* of the transformer */
     int n_estimates;                      /* ranks looked at, in ascending order */
     int *ranks;                           /* [n_estimates] */
     hr_estimate *estimates;               /* [n_estimates] */
