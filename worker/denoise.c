@@ -38,9 +38,7 @@ static bool is_leader(const denoise *d)
 
 static bool owns(const denoise *d, int64_t frame)
 {
-    hr_range owned = hr_states_owned(d->states);
-
-    return frame >= owned.first && frame < owned.first + owned.n;
+    return hr_range_has(hr_states_owned(d->states), frame);
 }
 
 /* Windows of this group that read the frame's sample of this step are still to come. */
@@ -178,8 +176,7 @@ static void drop_frames(const denoise *d, const hr_unit *unit)
 
 static bool is_gathered(const denoise *d, const hr_unit *unit)
 {
-    return unit->step == d->step && unit->window >= d->read.first &&
-           unit->window < d->read.first + d->read.n;
+    return unit->step == d->step && hr_range_has(d->read, unit->window);
 }
 
 /* The frames that a window sees, once for all its branches. */
@@ -195,8 +192,8 @@ static hr_status gather(denoise *d, const hr_unit *unit)
     note_window(d, unit);
     if (is_leader(d))
         drop_frames(d, unit);
-    if (d->worker->heads != NULL)
-        HR_TRY(hr_group_broadcast(d->worker->heads, 0, d->frames, bytes));
+    if (d->worker->branches != NULL)
+        HR_TRY(hr_group_broadcast(d->worker->branches, 0, d->frames, bytes));
     return hr_group_broadcast(d->worker->tensor, 0, d->frames, bytes);
 }
 
@@ -259,7 +256,7 @@ static hr_status run_units(denoise *d, hr_render_times *times)
     return HR_OK;
 }
 
-static hr_status open_rooms(denoise *d, hr_stage_clock *clock)
+static hr_status open_all(denoise *d, hr_stage_clock *clock)
 {
     size_t bytes =
         (size_t)d->run->schedule.windows.length * d->run->frame_floats * sizeof(float);
@@ -276,7 +273,7 @@ static hr_status open_rooms(denoise *d, hr_stage_clock *clock)
     return hr_fuser_open(d->run, d->states, d->halo, &d->fuser);
 }
 
-static void close_rooms(denoise *d)
+static void close_all(denoise *d)
 {
     hr_fuser_close(d->fuser);
     hr_units_close(d->units);
@@ -291,12 +288,12 @@ hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock 
 {
     denoise d = {.run = run, .worker = run->worker, .states = states, .step = -1};
     hr_arena_mark mark = hr_arena_get_mark(run->worker->arena);
-    hr_status status = open_rooms(&d, clock), after;
+    hr_status status = open_all(&d, clock), after;
 
     if (status == HR_OK)
         status = run_units(&d, times);
     after = hr_stream_sync(run->worker->stream); /* nothing uses what is freed now */
-    close_rooms(&d);
+    close_all(&d);
     hr_arena_rewind(run->worker->arena, mark);
     return status != HR_OK ? status : after;
 }

@@ -7,8 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { COND = 0, UNCOND };
-
 struct hr_fuser {
     const hr_run *run;
     hr_states *states;
@@ -65,11 +63,11 @@ static hr_status guide(const hr_fuser *fuser, hr_unit unit, int64_t frame, hr_te
     double g = hr_run_expert(run, unit.step) == 0 ? plan->guidance : plan->guidance_2;
     hr_tensor uncond;
 
-    unit.branch = COND;
+    unit.branch = HR_BRANCH_COND;
     HR_TRY(upload(fuser, hr_halo_prediction(fuser->halo, &unit, frame), out));
     if (!plan->use_guidance)
         return HR_OK;
-    unit.branch = UNCOND;
+    unit.branch = HR_BRANCH_UNCOND;
     HR_TRY(upload(fuser, hr_halo_prediction(fuser->halo, &unit, frame), &uncond));
     return hr_op_lincomb(
         run->worker->stream,

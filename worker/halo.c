@@ -62,7 +62,7 @@ void hr_halo_close(hr_halo *halo)
 
 static bool owns(const hr_halo *halo, int64_t frame)
 {
-    return frame >= halo->owned.first && frame < halo->owned.first + halo->owned.n;
+    return hr_range_has(halo->owned, frame);
 }
 
 static int *arrived_at(const hr_halo *halo, int64_t frame)

@@ -94,13 +94,3 @@ void hr_inbox_drop(hr_inbox *inbox, const hr_mail_head *head)
     hr_free(inbox->items[i].data);
     inbox->items[i] = inbox->items[--inbox->n];
 }
-
-size_t hr_inbox_count(const hr_inbox *inbox)
-{
-    return inbox->n;
-}
-
-const hr_mail_head *hr_inbox_head(const hr_inbox *inbox, size_t i)
-{
-    return &inbox->items[i].head;
-}

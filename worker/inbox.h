@@ -27,8 +27,4 @@ const float *hr_inbox_find(const hr_inbox *inbox, const hr_mail_head *head);
 /* Does nothing when it is not there. */
 void hr_inbox_drop(hr_inbox *inbox, const hr_mail_head *head);
 
-/* What there is, in no order; invalid after put and drop. */
-size_t hr_inbox_count(const hr_inbox *inbox);
-const hr_mail_head *hr_inbox_head(const hr_inbox *inbox, size_t i);
-
 #endif

@@ -20,7 +20,7 @@ static hr_status make_tensor_group(hr_worker *worker)
     return hr_group_split(worker->group, &args, &worker->tensor);
 }
 
-static hr_status make_heads_group(hr_worker *worker)
+static hr_status make_branches_group(hr_worker *worker)
 {
     const hr_layout *layout = &worker->layout;
     const hr_place *place = &worker->place;
@@ -34,23 +34,24 @@ static hr_status make_heads_group(hr_worker *worker)
             .stride = layout->stages * layout->tensor,
             .traffic = HR_TRAFFIC_HALO,
         };
-    return hr_group_split(worker->group, &args, &worker->heads);
+    return hr_group_split(worker->group, &args, &worker->branches);
 }
 
 hr_status hr_parts_make_groups(hr_worker *worker)
 {
     HR_TRY(make_tensor_group(worker));
-    return make_heads_group(worker);
+    return make_branches_group(worker);
 }
 
 void hr_parts_drop_groups(hr_worker *worker)
 {
-    hr_group_destroy(worker->heads);
+    hr_group_destroy(worker->branches);
     hr_group_destroy(worker->tensor);
-    worker->heads = worker->tensor = NULL;
+    worker->branches = worker->tensor = NULL;
 }
 
-hr_transformer_part hr_parts_of_expert(const hr_worker *worker)
+/* This rank's layers and shards. */
+static hr_transformer_part part_of_expert(const hr_worker *worker)
 {
     int64_t n_layers = hr_model_get_config(worker->model)->transformer.n_layers;
     int64_t stage = worker->place.stage, n_stages = worker->layout.stages;
@@ -94,7 +95,7 @@ static const hr_component experts[2] = {HR_COMPONENT_TRANSFORMER,
 
 hr_status hr_parts_expert(hr_worker *worker, int index, const hr_transformer **out)
 {
-    const hr_transformer_part part = hr_parts_of_expert(worker);
+    const hr_transformer_part part = part_of_expert(worker);
     double began = hr_clock_seconds();
     size_t before;
 
@@ -132,7 +133,7 @@ hr_status hr_parts_check_values(hr_worker *worker)
 {
     const hr_weights *second =
         hr_model_get_weights(worker->model, HR_COMPONENT_TRANSFORMER_2);
-    const hr_transformer_part part = hr_parts_of_expert(worker);
+    const hr_transformer_part part = part_of_expert(worker);
 
     if (worker->values_checked || hr_device_is_dry(worker->device))
         return HR_OK;

@@ -22,10 +22,10 @@ struct hr_worker {
     hr_group *group; /* all ranks; borrowed */
     hr_world *world; /* theirs */
     hr_layout layout;
-    hr_place place;   /* of this rank */
-    hr_group *tensor; /* the ranks of one forward and stage; NULL where it is idle */
-    hr_group *heads;  /* the first ranks of the forwards of its window group, its leader
-                         first; NULL when it is none of them */
+    hr_place place;     /* of this rank */
+    hr_group *tensor;   /* the ranks of one forward and stage; NULL where it is idle */
+    hr_group *branches; /* the first ranks of the forwards of its window group, its leader
+                           first; NULL when it is none of them */
     const hr_model *model;
     hr_device *device;
     hr_stream *stream;
@@ -47,9 +47,6 @@ struct hr_worker {
  * hr_parts_drop_groups. */
 hr_status hr_parts_make_groups(hr_worker *worker);
 void hr_parts_drop_groups(hr_worker *worker);
-
-/* The rank's part of an expert. */
-hr_transformer_part hr_parts_of_expert(const hr_worker *worker);
 
 /* A leader keeps the frames that its window group owns, and steps them. */
 bool hr_parts_is_leader(const hr_worker *worker);

@@ -13,11 +13,6 @@ const char *hr_stage_name(hr_stage stage)
     return names[stage];
 }
 
-double hr_stage_seconds(const hr_stage_clock *clock)
-{
-    return hr_clock_seconds() - clock->began;
-}
-
 void hr_stage_show(const hr_stage_clock *clock, hr_progress *progress)
 {
     double now = hr_clock_seconds();

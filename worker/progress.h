@@ -20,6 +20,5 @@ hr_status hr_stage_next(hr_stage_clock *clock);
 void hr_stage_done(const hr_stage_clock *clock, int64_t done);
 /* The same with more that is known: stage, total and times are filled in. */
 void hr_stage_show(const hr_stage_clock *clock, hr_progress *progress);
-double hr_stage_seconds(const hr_stage_clock *clock);
 
 #endif

@@ -7,6 +7,9 @@
 #include "model/sampler.h"
 #include "worker/parts.h"
 
+/* Guidance branches of a unit. */
+enum { HR_BRANCH_COND = 0, HR_BRANCH_UNCOND, HR_BRANCH_COUNT };
+
 /* Never changes while the video is denoised. */
 typedef struct hr_run {
     hr_worker *worker;

@@ -4,7 +4,7 @@
 #include "comm/link.h"
 #include "worker/text.h"
 
-enum { COND = 0, UNCOND, N_BRANCHES, N_EXPERTS = 2 };
+enum { N_EXPERTS = 2 };
 
 struct hr_units {
     const hr_run *run;
@@ -16,10 +16,10 @@ struct hr_units {
     hr_link *before, *after; /* to the stages around; NULL at the ends */
     int expert;              /* that the contexts belong to; -1 at first */
     const hr_transformer *transformer;
-    hr_text_context *context[N_BRANCHES]; /* of the branches that this rank runs */
+    hr_text_context *context[HR_BRANCH_COUNT]; /* of the branches that this rank runs */
     /* On a dry device: what a unit that has run took. */
-    hr_figures seen[N_EXPERTS][N_BRANCHES];
-    bool is_seen[N_EXPERTS][N_BRANCHES];
+    hr_figures seen[N_EXPERTS][HR_BRANCH_COUNT];
+    bool is_seen[N_EXPERTS][HR_BRANCH_COUNT];
 };
 
 bool hr_units_is_first_stage(const hr_units *units)
@@ -108,7 +108,7 @@ hr_status hr_units_open(const hr_run *run, const hr_tick *tick, hr_units **out)
 
 static void drop_contexts(hr_units *units)
 {
-    for (int b = 0; b < N_BRANCHES; b++) {
+    for (int b = 0; b < HR_BRANCH_COUNT; b++) {
         hr_text_context_destroy(units->context[b]);
         units->context[b] = NULL;
     }
@@ -129,7 +129,8 @@ static hr_status make_context(hr_units *units, int branch)
 {
     const hr_render *render = units->run->render;
     hr_worker *w = units->run->worker;
-    const char *text = branch == COND ? render->prompt : render->negative_prompt;
+    const char *text =
+        branch == HR_BRANCH_COND ? render->prompt : render->negative_prompt;
     int64_t text_length = render->job->text_length;
     const hr_embeds *embeds = hr_text_find(w, text, text_length);
     hr_arena_mark mark = hr_arena_get_mark(w->arena);

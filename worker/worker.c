@@ -108,7 +108,7 @@ static void stop_meter(const hr_worker *worker, const meter *m, hr_stage stage,
 static hr_status text_stage(hr_worker *worker, const hr_render *render,
                             hr_render_times *times)
 {
-    int64_t n_texts = render->plan->use_guidance ? 2 : 1;
+    int64_t n_texts = hr_plan_n_branches(render->plan);
     meter m = start_meter(worker);
     hr_stage_clock clock = hr_stage_begin(render->hooks, HR_STAGE_TEXT, n_texts);
 

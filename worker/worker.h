@@ -77,7 +77,7 @@ typedef struct hr_render {
     hr_receipt *receipt;        /* filled on rank 0; NULL: none */
     const char *preview_folder; /* NULL: no previews; by rank 0, of a frame of its own */
     const hr_worker_hooks *hooks;
-    const hr_trace *trace; /* tests: step<i>/noise_pred, step<i>/latents */
+    const hr_trace *trace; /* tests: step<k>/frame<f>/{noise_pred,latents}, from 0 */
 } hr_render;
 
 /* Encodes the texts of several videos, then frees the text encoder. hr_worker_render does
