@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const double watch_seconds = 0.5, most_sign_seconds = 30;
+enum { END_LOOKS = 1000 }; /* a cancelled receive is done after a few */
 
 /* A notice that is being sent. */
 struct hr_outgoing {
@@ -87,7 +88,7 @@ static void end_receive(hr_control *control)
     bool is_done = false;
 
     hr_request_cancel(control->receive);
-    for (int i = 0; i < 1000 && !is_done; i++)
+    for (int i = 0; i < END_LOOKS && !is_done; i++)
         if (hr_request_test(control->receive, &is_done) != HR_OK)
             is_done = true;
     hr_request_free(control->receive);

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "comm/control.h"
 #include "comm/wire.h"
 
 #include <string.h>
@@ -194,4 +195,16 @@ hr_status hr_group_split(hr_group *parent, const hr_group_split_args *args,
     if (status == HR_OK)
         *out = group;
     return status;
+}
+
+hr_status hr_group_agree(hr_group *group, hr_status mine)
+{
+    hr_world *world = group->world;
+
+    HR_ASSERT(group == world->all);
+    if (world->control != NULL)
+        return hr_control_agree(world, mine, false);
+    if (mine != HR_OK)
+        hr_world_give_up(world, mine);
+    return mine;
 }

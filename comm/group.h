@@ -35,12 +35,14 @@ void hr_group_destroy(hr_group *group);
  * once. Only the world's group. */
 hr_status hr_group_agree(hr_group *group, hr_status mine);
 
+/* Collective. `bytes` of `data`, the same on all ranks, from `root` to all. */
 hr_status hr_group_broadcast(hr_group *group, int root, void *data, size_t bytes);
-/* `bytes` from each rank to all, in rank order. */
+/* Collective. `bytes` from each rank to all, in rank order. */
 hr_status hr_group_all_gather(hr_group *group, const void *mine, size_t bytes, void *all);
 
 /* Messages to and from single ranks, all at once; waits for all. Messages of one pair
- * match in the order of the list. Each rank calls with what concerns it. */
+ * match in the order of the list. Each rank calls with what concerns it; one that nothing
+ * concerns need not call. */
 typedef struct hr_exchange {
     int peer;     /* of the group */
     bool is_send; /* else a receive */

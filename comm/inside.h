@@ -4,9 +4,12 @@
 
 #include "comm/group.h"
 
+#include <stdatomic.h>
+
 typedef struct hr_transport hr_transport; /* transport.h */
 typedef struct hr_control hr_control;     /* control.h */
 typedef struct hr_orphan hr_orphan;       /* wire.h */
+typedef struct hr_wire hr_wire;           /* wire.h */
 
 struct hr_world {
     int rank, size;
@@ -25,7 +28,7 @@ struct hr_world {
     hr_control *control;     /* likewise */
     hr_orphan *orphans;      /* sends that outlive a failure */
     hr_status failure;       /* of this epoch: this rank or another gave up */
-    bool *is_lost;           /* [size] */
+    atomic_bool *is_lost;    /* [size]; the thread that watches signals looks, too */
     int n_lost;
 };
 
@@ -51,7 +54,6 @@ hr_status hr_group_stage(hr_group *group, size_t bytes, void **out);
 
 /* After a failure: ends what is on its way, and lets go of the staging room for as long
  * as something is sent from there. */
-typedef struct hr_wire hr_wire; /* wire.h */
 void hr_group_abandon(hr_group *group, hr_wire *wires, size_t n);
 
 /* After a recovery. Counts begin anew: they may differ, as some had heard of the failure

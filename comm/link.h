@@ -1,7 +1,7 @@
 /* An ordered pipe of equally large tensors from one rank to another: hidden states from
  * stage to stage. Double-buffered: a send returns when the tensor has been copied out and
- * waits only while two earlier ones are still on their way; a receive for the next one is
- * always posted. */
+ * waits only while two earlier ones are still on their way; receives for the next two are
+ * always posted. Local: no other rank takes part. */
 #ifndef HR_COMM_LINK_H
 #define HR_COMM_LINK_H
 

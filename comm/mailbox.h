@@ -2,8 +2,8 @@
  *
  * A message is a head and some bytes. Sending copies and returns at once; messages from
  * one sender arrive in the order in which they were sent. Messages to oneself arrive too.
- * Peers that once exchanged a message keep their receive posted (persistent neighbours),
- * so that it arrives while this rank computes; hr_world_progress moves it on. */
+ * Some receives from any rank are always posted, so that messages arrive while this rank
+ * computes; hr_world_progress moves them on. Local, but for opening. */
 #ifndef HR_COMM_MAILBOX_H
 #define HR_COMM_MAILBOX_H
 

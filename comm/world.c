@@ -270,18 +270,6 @@ hr_status hr_world_recover(hr_world *world)
     return HR_OK;
 }
 
-hr_status hr_group_agree(hr_group *group, hr_status mine)
-{
-    hr_world *world = group->world;
-
-    HR_ASSERT(group == world->all);
-    if (world->control != NULL)
-        return hr_control_agree(world, mine, false);
-    if (mine != HR_OK)
-        hr_world_give_up(world, mine);
-    return mine;
-}
-
 void hr_world_report(hr_world *world, const hr_report *report)
 {
     world->reports[world->rank] = *report;
