@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <limits.h>
 #include <string.h>
 
 /* Sends go out from a copy: a failure may leave them on their way, when the caller has
@@ -124,7 +125,7 @@ hr_status hr_group_all_gather(hr_group *group, const void *mine, size_t bytes, v
 hr_status hr_group_broadcast(hr_group *group, int root, void *data, size_t bytes)
 {
     int size = group->size, mine = (group->rank + size - root) % size, bit = 1;
-    hr_exchange list[32];
+    hr_exchange list[sizeof(int) * CHAR_BIT]; /* one for each bit of a rank */
     size_t n = 0;
 
     HR_ASSERT(root >= 0 && root < size);

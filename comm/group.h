@@ -32,7 +32,8 @@ void hr_group_destroy(hr_group *group);
 /* Collective. The worst status of all ranks; every rank leaves by the same door. Works
  * after hr_world_give_up too. On rank 0 of the group the log says for each other rank
  * that failed by itself what that rank logged last ("rank 2 (host b): ..."), equal lines
- * once. Only the world's group. */
+ * once. A failure brought here counts as given up (hr_world_give_up). Only the world's
+ * group. */
 hr_status hr_group_agree(hr_group *group, hr_status mine);
 
 /* Collective. `bytes` of `data`, the same on all ranks, from `root` to all. */

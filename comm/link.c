@@ -112,9 +112,3 @@ hr_status hr_link_receive(hr_link *link, hr_stream *stream, const hr_tensor *x)
     link->n_done++;
     return HR_OK;
 }
-
-hr_status hr_link_flush(hr_link *link)
-{
-    HR_TRY(hr_group_check(link->group));
-    return hr_wire_wait(link->group->world, link->wire, N_BUFFERS, link->args.traffic);
-}

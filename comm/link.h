@@ -20,7 +20,5 @@ void hr_link_close(hr_link *link);
 hr_status hr_link_send(hr_link *link, hr_stream *stream, const hr_tensor *x);
 /* On `to`: fills x, enqueued; the next message's bytes are x's. */
 hr_status hr_link_receive(hr_link *link, hr_stream *stream, const hr_tensor *x);
-/* On `from`: waits until everything has been taken over. */
-hr_status hr_link_flush(hr_link *link);
 
 #endif

@@ -263,11 +263,3 @@ hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for)
     hr_wait_end(&wait);
     return status;
 }
-
-hr_status hr_mailbox_flush(hr_mailbox *box)
-{
-    HR_TRY(hr_group_check(box->group));
-    for (letter *one = box->sent.first; one != NULL; one = one->next)
-        HR_TRY(hr_wire_wait(box->group->world, &one->wire, 1, box->args.traffic));
-    return free_done(box);
-}

@@ -23,7 +23,8 @@ typedef struct hr_mail {
 } hr_mail;
 
 /* Collective over the group; `max_bytes` of one message, `traffic` what they count as.
- * Closing is local, cancels what is on its way; takes NULL. */
+ * Closing is local; takes NULL. What has been sent still arrives, what nobody has taken
+ * is lost. */
 hr_status hr_mailbox_open(hr_group *group, size_t max_bytes, hr_traffic traffic,
                           hr_mailbox **out);
 void hr_mailbox_close(hr_mailbox *box);
@@ -37,7 +38,5 @@ void hr_mail_free(hr_mail *mail);
 /* Waits until there is a message to take. `waiting_for` (a rank, or -1) is whom the
  * message about a passed deadline names. In a pretended world: HR_ERR_INTERNAL. */
 hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for);
-/* Waits until everything sent has left this rank's memory. */
-hr_status hr_mailbox_flush(hr_mailbox *box);
 
 #endif

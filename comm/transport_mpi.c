@@ -34,6 +34,13 @@ static hr_status fail(int error, const char *what)
     return hr_fail(HR_ERR_DEVICE, "MPI: %s: %s", what, text);
 }
 
+/* Where nothing can be done about it. */
+static void note(int error, const char *what)
+{
+    if (error != MPI_SUCCESS)
+        hr_warn("MPI: %s: error %d", what, error);
+}
+
 /* An mpirun of another MPI starts processes that each find themselves alone. */
 static hr_status check_size(int size)
 {
@@ -68,13 +75,19 @@ static hr_status open_planes(hr_transport *transport)
 
 static hr_status create(hr_transport **out)
 {
-    hr_transport *transport = hr_alloc(sizeof *transport);
+    hr_transport *transport;
+    int rank, size, error = MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     size_t n;
 
+    if (error == MPI_SUCCESS)
+        error = MPI_Comm_size(MPI_COMM_WORLD, &size);
+    if (error != MPI_SUCCESS)
+        return fail(error, "the number of ranks");
+    transport = hr_alloc(sizeof *transport);
     if (transport != NULL) {
-        MPI_Comm_rank(MPI_COMM_WORLD, &transport->rank);
-        MPI_Comm_size(MPI_COMM_WORLD, &transport->size);
-        n = (size_t)transport->size;
+        transport->rank = rank;
+        transport->size = size;
+        n = (size_t)size;
         transport->n_sent = hr_alloc(n * sizeof *transport->n_sent);
         transport->n_received = hr_alloc(n * sizeof *transport->n_received);
     }
@@ -112,9 +125,9 @@ void hr_transport_end(hr_transport *transport, bool is_orderly)
     if (transport == NULL)
         return;
     for (int i = 0; i < HR_PLANE_COUNT && is_orderly; i++)
-        MPI_Comm_free(&transport->plane[i]);
+        note(MPI_Comm_free(&transport->plane[i]), "freeing a communicator");
     if (is_orderly)
-        MPI_Finalize();
+        note(MPI_Finalize(), "the end");
     hr_free(transport->n_sent);
     hr_free(transport->n_received);
     hr_free(transport);
@@ -283,7 +296,7 @@ size_t hr_request_bytes(const hr_request *request)
 void hr_request_cancel(hr_request *request)
 {
     if (!request->is_done)
-        MPI_Cancel(&request->mpi);
+        note(MPI_Cancel(&request->mpi), "cancelling");
 }
 
 void hr_request_free(hr_request *request)

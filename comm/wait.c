@@ -9,6 +9,8 @@
 
 static const double spin_seconds = 50e-6, yield_seconds = 300e-6;
 static const double least_nap_seconds = 50e-6, most_nap_seconds = 1e-3;
+static const double nap_share = 1.0 / 16;       /* of the time waited so far */
+static const double limit_of_one_waiting = 1.5; /* in deadlines */
 enum { polls_apart = 16 }; /* of the control channel, while spinning */
 
 hr_wait hr_wait_begin(hr_world *world, hr_traffic traffic)
@@ -23,7 +25,7 @@ hr_wait hr_wait_begin(hr_world *world, hr_traffic traffic)
 static void rest(double waited)
 {
     struct timespec nap = {0};
-    double seconds = waited / 16;
+    double seconds = waited * nap_share;
 
     if (waited < spin_seconds)
         return;
@@ -60,7 +62,7 @@ static void check_deadline(hr_wait *wait, double now)
     if (wait->peer >= 0 && control->heard_seconds[wait->peer] > since)
         since = control->heard_seconds[wait->peer];
     if (wait->peer >= 0 && control->waiting_seconds[wait->peer] > since)
-        limit *= 1.5;
+        limit *= limit_of_one_waiting;
     if (now - since < limit)
         return;
     if (wait->peer >= 0)

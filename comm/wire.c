@@ -28,41 +28,40 @@ static hr_message message_of(const hr_group *group, const hr_wire_args *args, in
                         .bytes = args->bytes};
 }
 
-hr_status hr_wire_send(hr_group *group, const hr_wire_args *args, hr_wire *out)
+static hr_status begin(hr_group *group, const hr_wire_args *args, bool is_send,
+                       hr_wire *out)
 {
-    hr_world *world = group->world;
-    int peer = hr_group_world_rank(group, args->peer);
+    hr_transport *transport = group->world->transport;
+    const hr_wire wire = {.peer = hr_group_world_rank(group, args->peer),
+                          .is_send = is_send,
+                          .bytes = args->bytes};
     hr_request *request = NULL;
     hr_message message;
 
     HR_TRY(hr_group_check(group));
     HR_ASSERT(args->peer != group->rank);
-    if (!world->is_pretended) {
-        message = message_of(group, args, peer);
-        HR_TRY(hr_transport_send(world->transport, &message, &request));
+    if (!group->world->is_pretended) {
+        message = message_of(group, args, wire.peer);
+        HR_TRY(is_send ? hr_transport_send(transport, &message, &request)
+                       : hr_transport_receive(transport, &message, &request));
     }
-    *out = (hr_wire){
-        .request = request, .peer = peer, .is_send = true, .bytes = args->bytes};
-    count_sent(world, peer, args);
+    *out = wire;
+    out->request = request;
+    return HR_OK;
+}
+
+hr_status hr_wire_send(hr_group *group, const hr_wire_args *args, hr_wire *out)
+{
+    HR_TRY(begin(group, args, true, out));
+    count_sent(group->world, out->peer, args);
     return HR_OK;
 }
 
 hr_status hr_wire_receive(hr_group *group, const hr_wire_args *args, hr_wire *out)
 {
-    hr_world *world = group->world;
-    int peer = hr_group_world_rank(group, args->peer);
-    hr_request *request = NULL;
-    hr_message message;
-
-    HR_TRY(hr_group_check(group));
-    HR_ASSERT(args->peer != group->rank);
-    if (!world->is_pretended) {
-        message = message_of(group, args, peer);
-        HR_TRY(hr_transport_receive(world->transport, &message, &request));
-    } else if (args->bytes > 0) {
+    HR_TRY(begin(group, args, false, out));
+    if (group->world->is_pretended && args->bytes > 0)
         memset(args->data, 0, args->bytes);
-    }
-    *out = (hr_wire){.request = request, .peer = peer, .bytes = args->bytes};
     return HR_OK;
 }
 

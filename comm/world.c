@@ -88,21 +88,27 @@ static void name_host(char out[HR_HOST_NAME_BYTES])
         snprintf(out, HR_HOST_NAME_BYTES, "unknown");
 }
 
-hr_status hr_world_open_alone(hr_world **out)
+/* A world without a transport: its hosts are named. */
+static hr_status finish(hr_world *world, hr_world **out)
 {
-    hr_world *world = NULL;
-    hr_status status;
+    hr_status status = hr_group_create_all(world, &world->all);
 
-    HR_TRY(create(0, 1, &world));
-    name_host(world->info[0].host);
-    world->info[0].pid = getpid();
     number_hosts(world);
-    status = hr_group_create_all(world, &world->all);
     if (status == HR_OK)
         *out = world;
     else
         hr_world_close(world);
     return status;
+}
+
+hr_status hr_world_open_alone(hr_world **out)
+{
+    hr_world *world = NULL;
+
+    HR_TRY(create(0, 1, &world));
+    name_host(world->info[0].host);
+    world->info[0].pid = getpid();
+    return finish(world, out);
 }
 
 /* What ranks tell each other at the start. */
@@ -169,20 +175,13 @@ hr_status hr_world_open(hr_world **out)
 hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_world **out)
 {
     hr_world *world = NULL;
-    hr_status status;
 
     HR_ASSERT(rank >= 0 && rank < size && ranks_per_host > 0);
     HR_TRY(create(rank, size, &world));
     world->is_pretended = true;
     for (int i = 0; i < size; i++)
         snprintf(world->info[i].host, HR_HOST_NAME_BYTES, "host-%d", i / ranks_per_host);
-    number_hosts(world);
-    status = hr_group_create_all(world, &world->all);
-    if (status == HR_OK)
-        *out = world;
-    else
-        hr_world_close(world);
-    return status;
+    return finish(world, out);
 }
 
 /* All ranks leave together, with nothing on its way; whether that has to be seen to first

@@ -103,6 +103,7 @@ typedef struct hr_traffic_stats {
     double wait_seconds[HR_TRAFFIC_COUNT];
 } hr_traffic_stats;
 hr_traffic_stats hr_world_traffic(const hr_world *world);
+/* Local. For tests of a single exchange. */
 void hr_world_reset_traffic(hr_world *world);
 
 #endif

@@ -67,8 +67,6 @@ static void tensors_pass_through_all_stages(hr_group *all)
             hr_test_ok(hr_link_send(out, on.stream, &x));
         hr_tensor_free(&x);
     }
-    if (out != NULL)
-        hr_test_ok(hr_link_flush(out));
     hr_link_close(in);
     hr_link_close(out);
     hr_test_device_stop(&on);
@@ -99,8 +97,6 @@ static void a_link_buffers_two(hr_group *all)
         hr_test_ok(hr_group_exchange(all, &token_to_1, 1));
         for (int i = 0; i < 2 && rank == 1; i++)
             hr_test_ok(hr_link_receive(link, on.stream, &x));
-        if (rank == 0)
-            hr_test_ok(hr_link_flush(link));
     }
     hr_link_close(link);
     hr_tensor_free(&x);
@@ -153,7 +149,6 @@ static void a_failure_ends_a_send(hr_group *all)
         while (status == HR_OK)
             status = hr_link_send(link, on.stream, &x);
         assert_int_equal(status, HR_ERR_IO);
-        assert_int_equal(hr_link_flush(link), HR_ERR_IO);
     }
     hr_link_close(link);
     hr_tensor_free(&x);
@@ -177,7 +172,6 @@ static void a_pretended_link_counts_and_gives_zeros(hr_group *all)
     hr_test_ok(hr_link_open(hr_world_group(world), 1, 2, N * sizeof(float), &out));
     hr_test_ok(hr_link_send(out, on.stream, &x));
     hr_test_ok(hr_link_receive(in, on.stream, &x));
-    hr_test_ok(hr_link_flush(out));
     assert_int_equal(hr_world_traffic(world).bytes[HR_TRAFFIC_STAGE], N * sizeof(float));
     assert_int_equal(hr_world_traffic(world).bytes_between_hosts[HR_TRAFFIC_STAGE],
                      N * sizeof(float));
