@@ -38,12 +38,6 @@ int hr_transformer_n_shards(const hr_transformer_config *c)
     return n;
 }
 
-hr_transformer_part hr_transformer_whole(const hr_transformer_config *c)
-{
-    return (hr_transformer_part){
-        .n_layers = c->n_layers, .has_entry = true, .has_head = true, .tensor_size = 1};
-}
-
 /* Everything but the blocks; what only one end of the model needs is loaded there. */
 static hr_status load_outer(hr_transformer *t, const hr_loader *loader)
 {

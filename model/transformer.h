@@ -28,7 +28,6 @@ typedef struct hr_transformer_part {
     int tensor_rank, tensor_size; /* tensor_size divides n_shards */
     hr_group *tensor_group; /* of tensor_size ranks, borrowed; NULL when that is 1 */
 } hr_transformer_part;
-hr_transformer_part hr_transformer_whole(const hr_transformer_config *config);
 
 /* Reads only the weights of the part. Caller closes (NULL is fine). */
 hr_status hr_transformer_open(const hr_transformer_config *config,

@@ -210,11 +210,12 @@ hr_status hr_weights_slice_of(const hr_weights *weights, const char *name,
 {
     int axis = shards->axis == HR_SHARDS_BY_IN ? 1 : 0;
     weight_runs runs;
-    int64_t dim, width;
+    int64_t dim = 0, width;
 
     HR_TRY(find_declared(weights, name, &runs));
-    dim = declaration_of(&runs)->dim[axis];
-    if (axis >= declaration_of(&runs)->n_dims || dim % shards->total != 0)
+    if (axis < declaration_of(&runs)->n_dims)
+        dim = declaration_of(&runs)->dim[axis];
+    if (dim == 0 || dim % shards->total != 0)
         return hr_fail(HR_ERR_INTERNAL, "tensor %s: %d shards do not divide it", name,
                        shards->total);
     width = dim / shards->total;

@@ -1,6 +1,7 @@
 /* The transformer against diffusers: every recorded intermediate of every case, each step
  * fed with the recorded latents of the step before. Runs on the device of HR_TEST_DEVICE.
  */
+#include "model/toy_transformer.h"
 #include "support/device.h"
 #include "support/golden.h"
 #include "support/test_util.h"
@@ -33,7 +34,7 @@ static const char *const branch_name[2] = {"cond", "uncond"};
 static hr_transformer *open_transformer(const fixture *f, const char *part,
                                         hr_numerics numerics)
 {
-    const hr_transformer_part whole = hr_transformer_whole(&f->config.transformer);
+    const hr_transformer_part whole = hr_toy_whole(&f->config.transformer);
     char folder[512];
     hr_weights *weights;
     hr_transformer *transformer;

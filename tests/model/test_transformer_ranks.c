@@ -105,7 +105,7 @@ static float *run_part(fixture *f, const hr_transformer_part *part, hr_numerics 
 
 static float *run_alone(fixture *f, hr_numerics numerics)
 {
-    const hr_transformer_part whole = hr_transformer_whole(&f->config);
+    const hr_transformer_part whole = hr_toy_whole(&f->config);
     hr_tensor none = {0};
 
     return run_part(f, &whole, numerics, &none);
@@ -116,7 +116,7 @@ static float *run_alone(fixture *f, hr_numerics numerics)
 static hr_transformer_part tensor_part(const fixture *f, hr_group *all, int size,
                                        hr_group **group)
 {
-    hr_transformer_part part = hr_transformer_whole(&f->config);
+    hr_transformer_part part = hr_toy_whole(&f->config);
     int rank = hr_group_rank(all);
     const hr_group_split_args args = {.color = rank < size ? 0 : -1,
                                       .members = size,
@@ -307,7 +307,7 @@ static void a_tick_can_end_a_forward(hr_group *all)
 
     (void)all;
     start(&f, &sizes[1], small_grid);
-    whole = hr_transformer_whole(&f.config);
+    whole = hr_toy_whole(&f.config);
     rows.embeds = f.embeds;
     args.rope = f.rope;
     args.latents = f.latents;
@@ -336,11 +336,11 @@ static void refuses_impossible_parts(hr_group *all)
 
     (void)all;
     start(&f, &sizes[1], small_grid);
-    part = hr_transformer_whole(&f.config);
+    part = hr_toy_whole(&f.config);
     part.n_layers++;
     hr_test_fails(HR_ERR_INTERNAL, "4 layers from 0 on are not in 0..2",
                   hr_transformer_check_values(&f.config, &part, f.weights));
-    part = hr_transformer_whole(&f.config);
+    part = hr_toy_whole(&f.config);
     part.tensor_size = 8;
     hr_test_fails(HR_ERR_INTERNAL, "rank 0 of 8 cannot share 4 virtual shards",
                   hr_transformer_check_values(&f.config, &part, f.weights));

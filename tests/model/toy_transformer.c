@@ -171,6 +171,12 @@ hr_weights *hr_toy_weights(const hr_transformer_config *config, const char *brok
     return weights;
 }
 
+hr_transformer_part hr_toy_whole(const hr_transformer_config *c)
+{
+    return (hr_transformer_part){
+        .n_layers = c->n_layers, .has_entry = true, .has_head = true, .tensor_size = 1};
+}
+
 int64_t hr_toy_sharded(const hr_transformer_config *config)
 {
     int64_t d = hr_transformer_width(config), f = config->ffn_dim;

@@ -14,6 +14,9 @@ hr_transformer_config hr_toy_config(const hr_toy_size *size);
  * tensor `broken` is NaN (NULL: of none). Close them with hr_weights_close. */
 hr_weights *hr_toy_weights(const hr_transformer_config *config, const char *broken);
 
+/* All of a transformer, on one rank. */
+hr_transformer_part hr_toy_whole(const hr_transformer_config *config);
+
 /* Parameters of one layer: that are cut into shards, and that every rank has. */
 int64_t hr_toy_sharded(const hr_transformer_config *config);
 int64_t hr_toy_unsharded(const hr_transformer_config *config);
