@@ -290,7 +290,7 @@ def line(name, keys, rows, natives):
 
 
 def table(args):
-    chosen = scenes(args.prompts)
+    chosen = [scenes(n + 1)[n] for n in args.numbers or range(args.prompts)]
     natives = [
         result("native", native_keys(DEFAULT), s, seed, args)
         for s in chosen
@@ -341,6 +341,7 @@ def main():
     )
     p.add_argument("--quick", action="store_true", help="two prompts")
     p.add_argument("--prompts", type=int, default=8)
+    p.add_argument("--numbers", type=numbers, help="of scenes, in place of the first ones")
     p.add_argument("--frames", type=int, default=161)
     p.add_argument("--seeds", type=numbers, default=[1])
     p.add_argument("--native-seeds", type=numbers, default=[1, 2, 3, 4])
