@@ -29,6 +29,25 @@ static inline bool hr_range_has(hr_range range, int64_t i)
     return i >= range.first && i < range.first + range.n;
 }
 
+/* The shortest range with all of both; what both have. */
+static inline hr_range hr_range_join(hr_range a, hr_range b)
+{
+    int64_t first = a.first < b.first ? a.first : b.first;
+    int64_t end = a.first + a.n > b.first + b.n ? a.first + a.n : b.first + b.n;
+
+    if (a.n == 0 || b.n == 0)
+        return a.n == 0 ? b : a;
+    return (hr_range){first, end - first};
+}
+
+static inline hr_range hr_range_cut(hr_range a, hr_range b)
+{
+    int64_t first = a.first > b.first ? a.first : b.first;
+    int64_t end = a.first + a.n < b.first + b.n ? a.first + a.n : b.first + b.n;
+
+    return end > first ? (hr_range){first, end - first} : (hr_range){0, 0};
+}
+
 /* The step's bits mirrored at the binary point, times n, rounded down: the van der Corput
  * sequence in base 2. Any few steps in a row spread evenly over 0 .. n-1. The grid moves
  * by it. */

@@ -29,6 +29,7 @@ typedef struct denoise {
     float *frames, *velocity; /* host, [length, C, h, w] */
     int step;                 /* of the window gathered last; -1 before the first */
     hr_range read;            /* the windows of that step that have been gathered */
+    hr_range changed; /* own frames that may be ready to be stepped; frame 0 too */
 } denoise;
 
 static bool is_leader(const denoise *d)
@@ -45,19 +46,16 @@ static bool owns(const denoise *d, int64_t frame)
 static bool is_still_read(const denoise *d, int64_t frame, int step)
 {
     const hr_schedule *s = &d->run->schedule;
-    hr_range mine, seeing;
-    int64_t first, end;
+    hr_range mine, ours;
 
     if (step < d->step)
         return false;
     mine = hr_schedule_windows(s, step, d->worker->place.windows);
-    seeing = hr_windows_seeing(&s->windows, step, frame);
-    first = mine.first > seeing.first ? mine.first : seeing.first;
-    end = mine.first + mine.n < seeing.first + seeing.n ? mine.first + mine.n
-                                                        : seeing.first + seeing.n;
-    if (first >= end)
+    ours = hr_range_cut(mine, hr_windows_seeing(&s->windows, step, frame));
+    if (ours.n == 0)
         return false;
-    return step > d->step || first < d->read.first || end > d->read.first + d->read.n;
+    return step > d->step || !hr_range_has(d->read, ours.first) ||
+           !hr_range_has(d->read, ours.first + ours.n - 1);
 }
 
 /* A frame can be stepped when its predictions are there and nobody reads the sample of
@@ -70,44 +68,38 @@ static bool can_step(const denoise *d, int64_t frame)
            (step == 0 || !is_still_read(d, frame, step - 1));
 }
 
-/* Steps the own frames that are complete and passes them on. */
-static hr_status step_frames(denoise *d)
+/* Steps an own frame as often as it can be, and passes it on. */
+static hr_status step_frame(denoise *d, int64_t frame)
 {
-    hr_range owned = hr_states_owned(d->states);
     const float *x;
-    int64_t n;
 
-    do {
-        n = 0;
-        for (int64_t f = owned.first; f < owned.first + owned.n; f++) {
-            if (!can_step(d, f))
-                continue;
-            HR_TRY(hr_fuser_step(d->fuser, f, &x));
-            HR_TRY(hr_halo_send_frame(d->halo, f, hr_states_step(d->states, f), x));
-            n++;
-        }
-    } while (n > 0);
+    while (can_step(d, frame)) {
+        HR_TRY(hr_fuser_step(d->fuser, frame, &x));
+        HR_TRY(hr_halo_send_frame(d->halo, frame, hr_states_step(d->states, frame), x));
+    }
     return HR_OK;
 }
 
 /* Takes in what has arrived, and does what can be done with it and with what was computed
- * here. */
+ * here. Looks only at frames that something has happened to: a video has many. */
 static hr_status settle(denoise *d)
 {
-    bool any;
+    hr_range news;
 
-    HR_TRY(hr_halo_receive(d->halo, &any));
-    return step_frames(d);
+    HR_TRY(hr_halo_receive(d->halo));
+    news = hr_range_join(hr_halo_take_news(d->halo), d->changed);
+    d->changed = (hr_range){0};
+    if (owns(d, 0))
+        HR_TRY(step_frame(d, 0));
+    for (int64_t f = news.first; f < news.first + news.n; f++)
+        HR_TRY(step_frame(d, f));
+    return HR_OK;
 }
 
 /* In the middle of a forward, so that others need not wait for its end. */
 static hr_status tick(void *user)
 {
-    denoise *d = user;
-    bool any;
-
-    HR_TRY(hr_halo_receive(d->halo, &any));
-    return any ? step_frames(d) : HR_OK;
+    return settle(user);
 }
 
 static bool is_here(const denoise *d, int64_t frame, int step)
@@ -154,12 +146,18 @@ static hr_status take_frames(denoise *d, const hr_unit *unit)
 /* Windows of a step come one beside the other. */
 static void note_window(denoise *d, const hr_unit *unit)
 {
+    const hr_windows *w = &d->run->schedule.windows;
+    hr_range owned = hr_states_owned(d->states), changed;
+
     if (unit->step > d->step)
         d->read = (hr_range){.first = unit->window};
     d->step = unit->step;
     if (unit->window < d->read.first)
         d->read.first = unit->window;
     d->read.n++;
+    changed = (hr_range){.first = hr_windows_start(w, unit->step, unit->window),
+                         .n = w->length};
+    d->changed = hr_range_join(d->changed, hr_range_cut(changed, owned));
 }
 
 static void drop_frames(const denoise *d, const hr_unit *unit)
@@ -215,6 +213,7 @@ static hr_status start_frames(denoise *d)
     hr_noise *noise;
     hr_status status = HR_OK;
 
+    d->changed = owned;
     HR_TRY(hr_noise_open(d->run, &noise));
     for (int64_t f = owned.first; f < owned.first + owned.n && status == HR_OK; f++) {
         status = hr_noise_read(noise, f, d->frames);
@@ -233,6 +232,7 @@ static hr_status finish_frames(denoise *d)
     hr_range owned = hr_states_owned(d->states);
 
     d->step = d->run->schedule.n_steps; /* nothing is read any more */
+    d->changed = owned;
     HR_TRY(settle(d));
     for (int64_t f = owned.first; f < owned.first + owned.n; f++)
         HR_TRY(wait_for_frame(d, f, d->run->schedule.n_steps));

@@ -13,7 +13,8 @@ struct hr_halo {
     int rank;
     hr_mailbox *mailbox;
     hr_inbox *inbox;
-    int *arrived; /* predictions of each own frame at its present step */
+    int *arrived;  /* predictions of each own frame at its present step */
+    hr_range news; /* own frames with predictions since hr_halo_take_news */
 };
 
 static hr_status open_all(hr_halo *halo, size_t frame_bytes)
@@ -111,6 +112,7 @@ static hr_status put_prediction(hr_halo *halo, const hr_mail_head *head, const f
 {
     HR_TRY(hr_inbox_put(halo->inbox, head, v));
     (*arrived_at(halo, head->frame))++;
+    halo->news = hr_range_join(halo->news, (hr_range){head->frame, 1});
     return HR_OK;
 }
 
@@ -144,21 +146,27 @@ static hr_status take_in(hr_halo *halo, const hr_mail *mail)
     return hr_inbox_put(halo->inbox, &mail->head, mail->data);
 }
 
-hr_status hr_halo_receive(hr_halo *halo, bool *any)
+hr_status hr_halo_receive(hr_halo *halo)
 {
     hr_mail *mail = NULL;
     hr_status status;
 
-    *any = false;
     HR_TRY(hr_world_progress(halo->run->worker->world));
     do {
         HR_TRY(hr_mailbox_take(halo->mailbox, &mail));
-        *any = *any || mail != NULL;
         status = mail == NULL ? HR_OK : take_in(halo, mail);
         hr_mail_free(mail);
         HR_TRY(status);
     } while (mail != NULL);
     return HR_OK;
+}
+
+hr_range hr_halo_take_news(hr_halo *halo)
+{
+    hr_range news = halo->news;
+
+    halo->news = (hr_range){0};
+    return news;
 }
 
 hr_status hr_halo_wait(hr_halo *halo, int rank)

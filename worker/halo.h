@@ -22,8 +22,11 @@ hr_status hr_halo_send_frame(hr_halo *halo, int64_t frame, int step, const float
 hr_status hr_halo_send_predictions(hr_halo *halo, const hr_unit *unit,
                                    const float *velocity);
 
-/* Takes in what has arrived; says whether that was anything. */
-hr_status hr_halo_receive(hr_halo *halo, bool *any);
+/* Takes in what has arrived. */
+hr_status hr_halo_receive(hr_halo *halo);
+/* The own frames for which predictions came, from elsewhere or from here, since the last
+ * call: all of them are in the range. */
+hr_range hr_halo_take_news(hr_halo *halo);
 /* Waits until something has; `rank` is whom this rank waits for. */
 hr_status hr_halo_wait(hr_halo *halo, int rank);
 
