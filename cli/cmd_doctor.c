@@ -2,16 +2,15 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/run_folder.h"
 #include "io/video.h"
 
 #include <argp.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -145,20 +144,18 @@ static void check_ranks(void)
 
 static int check_disk(const char *folder)
 {
-    struct statvfs info;
     uint64_t free_bytes;
     char size[16], line[256];
 
-    if (statvfs(folder, &info) != 0) {
-        snprintf(line, sizeof line, "%s: %s", folder, strerror(errno));
-        return report(false, "disk", line, "give an existing folder to --folder");
-    }
-    free_bytes = (uint64_t)info.f_bavail * info.f_frsize;
-    snprintf(line, sizeof line, "%s: %s free%s", folder,
-             hr_format_bytes(free_bytes, size),
-             access(folder, W_OK) == 0 ? "" : ", not writable");
-    return report(access(folder, W_OK) == 0 && free_bytes > 100U * 1000 * 1000, "disk",
-                  line, "give another folder to --folder and to output.folder");
+    if (hr_disk_available(folder, &free_bytes) != HR_OK)
+        return report(false, "disk", folder, "give an existing folder to --folder");
+    snprintf(line, sizeof line, "%s: %s free", folder, hr_format_bytes(free_bytes, size));
+    if (access(folder, W_OK) != 0)
+        return report(false, "disk", line,
+                      "it cannot be written: give another folder to --folder and to "
+                      "output.folder");
+    return report(free_bytes > 100U * 1000 * 1000, "disk", line,
+                  "give another folder to --folder and to output.folder");
 }
 
 static int check_model(const char *name)
