@@ -72,8 +72,9 @@ static hr_status map_file(hr_safetensors *file)
         file->map = mmap(NULL, file->map_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (file->map == MAP_FAILED) {
             file->map = NULL;
-            status = hr_fail(HR_ERR_IO, "%s: cannot map %zu bytes: %s", file->path,
-                             file->map_bytes, strerror(errno));
+            status = hr_fail(errno == ENOMEM ? HR_ERR_NOMEM : HR_ERR_IO,
+                             "%s: cannot map %zu bytes: %s", file->path, file->map_bytes,
+                             strerror(errno));
         }
     }
     close(fd);
