@@ -218,6 +218,14 @@ static bool scan_seed(const char **text, uint64_t *out)
     return errno == 0;
 }
 
+static void shrink_seeds(hr_render_options *options)
+{
+    void *less = hr_realloc(options->seeds, options->n_seeds * sizeof(uint64_t));
+
+    if (less != NULL)
+        options->seeds = less;
+}
+
 static hr_status parse_seeds(const char *text, hr_render_options *options)
 {
     const char *at = text;
@@ -241,8 +249,10 @@ static hr_status parse_seeds(const char *text, hr_render_options *options)
                            HR_MAX_SEEDS);
         for (uint64_t i = 0; i <= last - first; i++)
             options->seeds[options->n_seeds++] = first + i;
-        if (*at == '\0')
+        if (*at == '\0') {
+            shrink_seeds(options);
             return HR_OK;
+        }
     } while (*at++ == ',');
     return hr_fail(HR_ERR_ARG, "--seeds: %s is not like 1..8 or 1,5,9", text);
 }
