@@ -9,7 +9,7 @@ const char *hr_status_name(hr_status status)
         [HR_ERR_FORMAT] = "bad file",
         [HR_ERR_MODEL] = "bad model folder",
         [HR_ERR_UNSUPPORTED] = "not supported",
-        [HR_ERR_NOMEM] = "out of memory",
+        [HR_ERR_NOMEM] = "out of memory or disk",
         [HR_ERR_IO] = "input/output error",
         [HR_ERR_TIMEOUT] = "deadline passed",
         [HR_ERR_DEVICE] = "device failed",

@@ -124,13 +124,22 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
     }
 }
 
+/* What the log says of the failure, or at least its kind. `said` outlives the status. */
+static const char *explain(hr_status why, char said[HR_LOG_LINE_BYTES])
+{
+    if (why == HR_OK || why == HR_ERR_CANCELLED)
+        return NULL;
+    return hr_log_last_error(said)[0] != '\0' ? said : hr_status_name(why);
+}
+
 /* Where a step takes too long to wait for, the process ends in it. */
 static void write_last(void *user, hr_status why)
 {
     hr_show_progress *show = user;
+    char said[HR_LOG_LINE_BYTES];
 
     show->status.state = why == HR_ERR_CANCELLED ? HR_RUN_STOPPED : HR_RUN_FAILED;
-    show->status.error = why == HR_ERR_CANCELLED ? NULL : hr_status_name(why);
+    show->status.error = explain(why, said);
     show->status.eta_seconds = -1;
     write_status(show);
 }
@@ -199,16 +208,17 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
                                const char *result)
 {
     static const hr_run_state states[2] = {HR_RUN_FAILED, HR_RUN_STOPPED};
+    char said[HR_LOG_LINE_BYTES];
 
     hr_log_progress(NULL);
     hr_signals_set_last_words(NULL, NULL);
     show->status.state =
         status == HR_OK ? HR_RUN_DONE : states[status == HR_ERR_CANCELLED];
     show->status.result = status == HR_OK ? result : NULL;
-    show->status.error =
-        status == HR_OK || status == HR_ERR_CANCELLED ? NULL : hr_status_name(status);
+    show->status.error = explain(status, said);
     show->status.eta_seconds = status == HR_OK ? 0 : -1;
     write_status(show);
+    show->status.error = NULL; /* `said` ends here */
     hr_free(show->hosts);
     show->hosts = NULL;
     return status;
