@@ -8,30 +8,37 @@
  * cache. */
 enum { MAX_PIECE = 1 << 18 };
 
-/* `mine` goes to the partner, its partial sum comes back in `theirs`. */
+/* `mine` goes to the partner, its partial sum comes back in `theirs`: straight there
+ * where that is host memory. What is sent is a copy: MPI cannot take a send back, and
+ * after a failure the arena is freed. */
 static hr_status swap(hr_group *group, hr_stream *stream, int partner,
                       const hr_tensor *mine, const hr_tensor *theirs)
 {
+    const bool is_straight = hr_device_is_host(theirs->device);
     const size_t bytes = hr_tensor_bytes(mine);
     hr_wire wires[2] = {0};
     hr_wire_args args = {.peer = partner,
                          .lane = HR_LANE_COLLECTIVE,
                          .traffic = group->traffic,
                          .bytes = bytes};
-    void *memory = NULL;
+    void *sent = NULL, *received;
     hr_status status;
 
     if (group->world->is_pretended)
         return hr_wire_send(group, &args, &wires[0]);
-    HR_TRY(hr_group_stage(group, 2 * bytes, &memory));
-    args.data = (char *)memory + bytes;
+    HR_TRY(hr_group_stage(group, is_straight ? bytes : 2 * bytes, &sent));
+    HR_TRY(hr_stream_sync(stream)); /* earlier work may use `theirs` */
+    received = is_straight ? theirs->data : (char *)sent + bytes;
+    args.data = received;
     HR_TRY_GOTO(hr_wire_receive(group, &args, &wires[0]), fail);
-    HR_TRY_GOTO(hr_copy_to_host(stream, memory, mine), fail);
+    HR_TRY_GOTO(hr_copy_to_host(stream, sent, mine), fail);
     HR_TRY_GOTO(hr_stream_sync(stream), fail);
-    args.data = memory;
+    args.data = sent;
     HR_TRY_GOTO(hr_wire_send(group, &args, &wires[1]), fail);
     HR_TRY_GOTO(hr_wire_wait(group->world, wires, 2, group->traffic), fail);
-    HR_TRY(hr_copy_to_device(stream, theirs, (char *)memory + bytes));
+    if (is_straight)
+        return HR_OK;
+    HR_TRY(hr_copy_to_device(stream, theirs, received));
     return hr_stream_sync(stream);
 
 fail:

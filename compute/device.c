@@ -57,6 +57,11 @@ bool hr_device_is_dry(const hr_device *device)
     return device->backend == &hr_backend_dry;
 }
 
+bool hr_device_is_host(const hr_device *device)
+{
+    return device->backend == &hr_backend_cpu;
+}
+
 hr_device_stats hr_device_get_stats(const hr_device *device)
 {
     return (hr_device_stats){.live_bytes = atomic_load(&device->live_bytes),

@@ -49,6 +49,9 @@ bool hr_device_has_bf16(const hr_device *device);
  * computes nothing: running the real code on it is the estimate of what that code needs.
  * Reads from it give zeros. */
 bool hr_device_is_dry(const hr_device *device);
+/* Whether tensors lie in host memory: while the stream is idle the host may read and
+ * write at their data. */
+bool hr_device_is_host(const hr_device *device);
 
 typedef struct hr_device_stats {
     size_t live_bytes;      /* device memory now, packed weights included */
