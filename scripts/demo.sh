@@ -13,7 +13,10 @@ scripts/build.sh
 if [ "$(id -u)" -eq 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
-launch=(mpirun --oversubscribe --bind-to none -n "$ranks")
+# With more cores than ranks, each may use several.
+bind=none
+[ "$(nproc)" -ne "$ranks" ] || bind=core
+launch=(mpirun --oversubscribe --bind-to "$bind" -n "$ranks")
 if ! said=$("${launch[@]}" build/haloreel render --usage 2>&1 >/dev/null); then
     echo "demo: mpirun does not start $ranks ranks here: one rank renders alone" >&2
     grep -v '^[- ]*$' <<<"$said" | head -n 3 >&2 || true
