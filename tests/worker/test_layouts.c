@@ -224,8 +224,9 @@ static void make_four_times_as_long(hr_job *job)
     job->frames = 4 * 44 - 3;
 }
 
-/* Samples, histories and predictions of 33 more frames would be many times the limit of 8
- * frames; how many are on their way at a time differs by a few. */
+/* The states of 33 more frames (two samples and three histories each) would be 40 frames
+ * on each rank of four groups, 165 on one. How many are on their way at a time differs
+ * from run to run: 9 were seen where eight ranks share two cores. */
 static void memory_does_not_grow_with_the_video(hr_group *all)
 {
     size_t frame_bytes = (size_t)16 * 4 * 6 * sizeof(float); /* [C, h, w] */
@@ -233,7 +234,7 @@ static void memory_does_not_grow_with_the_video(hr_group *all)
     size_t four = memory_of(all, make_four_times_as_long);
 
     print_message("%zu bytes for 11 latent frames, %zu for 44\n", one, four);
-    hr_test_on_all(all, four <= one + 8 * frame_bytes && four <= one + one / 20);
+    hr_test_on_all(all, four <= one + 20 * frame_bytes && four <= one + one / 20);
 }
 
 /* What the rank did and sent while denoising, as it was estimated. */
