@@ -16,17 +16,12 @@ enum {
     HEAD_BYTES = 64
 };
 
-/* What the list of those sent to others, and to oneself, is made of. */
+/* One on its way. */
 typedef struct letter {
-    hr_mail mail; /* first: a taken mail is freed as what it is part of */
     struct letter *next;
-    hr_wire wire; /* of one on its way */
-    char *packet; /* likewise: head and data */
+    hr_wire wire;
+    char *packet; /* head and data */
 } letter;
-
-typedef struct letters {
-    letter *first, *last;
-} letters;
 
 struct hr_mailbox {
     hr_group *group;
@@ -35,24 +30,23 @@ struct hr_mailbox {
     char *packet[N_POSTED]; /* NULL where nobody else is */
     hr_wire posted[N_POSTED];
     unsigned next; /* of those posted, to be taken */
-    letters sent, own;
+    letter *first_sent, *last_sent;
 };
 
-static void append(letters *list, letter *one)
+static void append(hr_mailbox *box, letter *one)
 {
-    if (list->first == NULL)
-        list->first = one;
+    if (box->first_sent == NULL)
+        box->first_sent = one;
     else
-        list->last->next = one;
-    list->last = one;
+        box->last_sent->next = one;
+    box->last_sent = one;
 }
 
-static letter *remove_first(letters *list)
+static letter *remove_first(hr_mailbox *box)
 {
-    letter *one = list->first;
+    letter *one = box->first_sent;
 
-    list->first = one->next;
-    one->next = NULL;
+    box->first_sent = one->next;
     return one;
 }
 
@@ -106,52 +100,49 @@ void hr_mailbox_close(hr_mailbox *box)
 {
     if (box == NULL)
         return;
-    while (box->sent.first != NULL) {
-        letter *one = remove_first(&box->sent);
+    while (box->first_sent != NULL) {
+        letter *one = remove_first(box);
 
         hr_wire_abandon(box->group->world, &one->wire, 1, one->packet);
         hr_free(one);
     }
-    while (box->own.first != NULL)
-        hr_free(remove_first(&box->own));
     for (unsigned i = 0; i < N_POSTED; i++)
         hr_wire_abandon(box->group->world, &box->posted[i], 1, box->packet[i]);
     hr_free(box);
 }
 
-/* A letter with its data, which are copied from `data`. */
-static hr_status create_letter(const hr_mail_head *head, const void *data, size_t bytes,
-                               letter **out)
+/* An arrived one, with its data in one piece of memory. */
+static hr_status create_mail(const char *packet, size_t bytes, hr_mail **out)
 {
-    const size_t at = (sizeof(letter) + 63) / 64 * 64;
-    letter *one = hr_alloc_aligned(at + bytes, 64);
+    const size_t at = (sizeof(hr_mail) + 63) / 64 * 64;
+    hr_mail *mail = hr_alloc_aligned(at + bytes, 64);
 
-    if (one == NULL)
+    if (mail == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: a message of %zu bytes", bytes);
-    one->mail = (hr_mail){.head = *head, .bytes = bytes, .data = (char *)one + at};
-    if (bytes > 0)
-        memcpy(one->mail.data, data, bytes);
-    *out = one;
+    *mail = (hr_mail){.bytes = bytes, .data = (char *)mail + at};
+    memcpy(&mail->head, packet, sizeof mail->head);
+    memcpy(mail->data, packet + HEAD_BYTES, bytes);
+    *out = mail;
     return HR_OK;
 }
 
 static hr_status free_done(hr_mailbox *box)
 {
-    while (box->sent.first != NULL) {
-        letter *one = box->sent.first;
+    while (box->first_sent != NULL) {
+        letter *one = box->first_sent;
         bool is_done;
 
         HR_TRY(hr_wire_test(box->group->world, &one->wire, &is_done));
         if (!is_done)
             break;
         hr_free(one->packet);
-        hr_free(remove_first(&box->sent));
+        hr_free(remove_first(box));
     }
     return HR_OK;
 }
 
-static hr_status send_to_other(hr_mailbox *box, int to, const hr_mail_head *head,
-                               const void *data, size_t bytes)
+static hr_status send_packet(hr_mailbox *box, int to, const hr_mail_head *head,
+                             const void *data, size_t bytes)
 {
     hr_wire_args args = box->args;
     letter *one = hr_alloc(sizeof *one);
@@ -171,7 +162,7 @@ static hr_status send_to_other(hr_mailbox *box, int to, const hr_mail_head *head
         status = hr_wire_send(box->group, &args, &one->wire);
     }
     if (status == HR_OK) {
-        append(&box->sent, one);
+        append(box, one);
     } else if (one != NULL) {
         hr_free(one->packet);
         hr_free(one);
@@ -183,18 +174,13 @@ hr_status hr_mailbox_send(hr_mailbox *box, int to, const hr_mail_head *head,
                           const void *data, size_t bytes)
 {
     hr_mail_head mine = *head;
-    letter *one = NULL;
 
-    HR_ASSERT(to >= 0 && to < box->group->size && bytes <= box->max_bytes);
+    HR_ASSERT(to >= 0 && to < box->group->size && to != box->group->rank);
+    HR_ASSERT(bytes <= box->max_bytes);
     HR_TRY(hr_group_check(box->group));
+    HR_TRY(free_done(box));
     mine.from = box->group->rank;
-    if (to != box->group->rank) {
-        HR_TRY(free_done(box));
-        return send_to_other(box, to, &mine, data, bytes);
-    }
-    HR_TRY(create_letter(&mine, data, bytes, &one));
-    append(&box->own, one);
-    return HR_OK;
+    return send_packet(box, to, &mine, data, bytes);
 }
 
 /* Whether the next of the posted receives is done. */
@@ -208,29 +194,25 @@ static hr_status look(hr_mailbox *box, bool *has_arrived)
 
 hr_status hr_mailbox_take(hr_mailbox *box, hr_mail **out)
 {
-    letter *one = NULL;
-    hr_mail_head head;
+    hr_mail *mail = NULL;
+    hr_status status;
     bool has_arrived;
     const char *packet = box->packet[box->next];
-    size_t bytes;
 
     HR_TRY(hr_group_check(box->group));
-    if (box->own.first != NULL) {
-        *out = &remove_first(&box->own)->mail;
-        return HR_OK;
-    }
     HR_TRY(look(box, &has_arrived));
     if (!has_arrived) {
         *out = NULL;
         return HR_OK;
     }
-    bytes = box->posted[box->next].bytes - HEAD_BYTES;
-    memcpy(&head, packet, sizeof head);
-    HR_TRY(create_letter(&head, packet + HEAD_BYTES, bytes, &one));
-    HR_TRY(post(box, box->next));
+    HR_TRY(create_mail(packet, box->posted[box->next].bytes - HEAD_BYTES, &mail));
+    HR_TRY_GOTO(post(box, box->next), fail);
     box->next = (box->next + 1) % N_POSTED;
-    *out = &one->mail;
+    *out = mail;
     return HR_OK;
+fail:
+    hr_mail_free(mail);
+    return status;
 }
 
 void hr_mail_free(hr_mail *mail)
@@ -246,8 +228,6 @@ hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for)
     bool has_arrived;
 
     HR_TRY(hr_group_check(box->group));
-    if (box->own.first != NULL)
-        return HR_OK;
     if (box->packet[0] == NULL)
         return hr_fail(HR_ERR_INTERNAL, "nobody is there to send what is waited for");
     wait = hr_wait_begin(world, box->args.traffic);

@@ -1,7 +1,7 @@
 /* Small messages between any ranks, in the background: latents and predictions of frames.
  *
  * A message is a head and some bytes. Sending copies and returns at once; messages from
- * one sender arrive in the order in which they were sent. Messages to oneself arrive too.
+ * one sender arrive in the order in which they were sent. There are none to oneself.
  * Some receives from any rank are always posted, so that messages arrive while this rank
  * computes; hr_world_progress moves them on. Local, but for opening. */
 #ifndef HR_COMM_MAILBOX_H

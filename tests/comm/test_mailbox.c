@@ -36,7 +36,7 @@ static bool is_as_sent(const hr_mail *mail, int to)
     return (uintptr_t)mail->data % 64 == 0;
 }
 
-/* Everybody sends 40 messages to everybody, itself included, and takes them as they come:
+/* Everybody sends 40 messages to everybody else and takes them as they come:
  * those of one sender in order. */
 static void messages_arrive_whole_and_in_order(hr_group *all)
 {
@@ -48,8 +48,9 @@ static void messages_arrive_whole_and_in_order(hr_group *all)
     hr_test_ok(hr_mailbox_open(all, 20000, HR_TRAFFIC_HALO, &box));
     for (int i = 0; i < N; i++)
         for (int to = 0; to < size; to++)
-            hr_test_ok(send_numbered(box, rank, to, i));
-    for (int n = 0; n < N * size; n++) {
+            if (to != rank)
+                hr_test_ok(send_numbered(box, rank, to, i));
+    for (int n = 0; n < N * (size - 1); n++) {
         hr_mail *mail = NULL;
 
         hr_test_ok(hr_mailbox_wait(box, -1));
@@ -78,6 +79,8 @@ static void two_mailboxes_do_not_mix(hr_group *all)
     int size = hr_group_size(all), rank = hr_group_rank(all);
     hr_mailbox *box[2] = {0};
 
+    if (size == 1)
+        return; /* nobody to write to */
     for (int i = 0; i < 2; i++)
         hr_test_ok(hr_mailbox_open(all, 16, HR_TRAFFIC_HALO, &box[i]));
     for (int i = 0; i < 2; i++) {
@@ -104,9 +107,12 @@ static void sending_does_not_wait(hr_group *all)
     enum { N = 50, BYTES = 100000 };
     int size = hr_group_size(all), rank = hr_group_rank(all), n_got = 0;
     const hr_mail_head head = {0};
-    char *data = hr_alloc(BYTES);
+    char *data;
     hr_mailbox *box = NULL;
 
+    if (size == 1)
+        return; /* nobody to write to */
+    data = hr_alloc(BYTES);
     hr_test_ok(hr_mailbox_open(all, BYTES, HR_TRAFFIC_HALO, &box));
     for (int i = 0; i < N; i++)
         hr_test_ok(hr_mailbox_send(box, (rank + 1) % size, &head, data, BYTES));
@@ -127,11 +133,14 @@ static void a_failure_while_messages_are_on_their_way(hr_group *all)
     enum { BYTES = 200000 };
     int size = hr_group_size(all), rank = hr_group_rank(all);
     const hr_mail_head head = {.kind = 1};
-    char *data = hr_alloc(BYTES);
+    char *data;
     hr_mailbox *box = NULL;
     hr_mail *mail = NULL;
     hr_status status = HR_ERR_CANCELLED;
 
+    if (size == 1)
+        return; /* nobody to write to */
+    data = hr_alloc(BYTES);
     hr_test_ok(hr_mailbox_open(all, BYTES, HR_TRAFFIC_HALO, &box));
     for (int i = 0; i < 12; i++)
         hr_test_ok(hr_mailbox_send(box, (rank + 1) % size, &head, data, BYTES));
@@ -177,6 +186,8 @@ static void bytes_and_waiting_are_counted(hr_group *all)
     hr_mail *mail = NULL;
     double start;
 
+    if (size == 1)
+        return; /* nobody to write to */
     hr_test_ok(hr_mailbox_open(all, 1000, HR_TRAFFIC_ROWS, &box));
     hr_world_reset_traffic(world);
     for (start = hr_clock_seconds(); rank == 0 && hr_clock_seconds() < start + 0.1;)
@@ -186,8 +197,8 @@ static void bytes_and_waiting_are_counted(hr_group *all)
     hr_test_ok(hr_mailbox_take(box, &mail));
     hr_mail_free(mail);
     stats = hr_world_traffic(world);
-    assert_int_equal(stats.messages[HR_TRAFFIC_ROWS], size > 1);
-    assert_int_equal(stats.bytes[HR_TRAFFIC_ROWS], size > 1 ? 68 : 0);
+    assert_int_equal(stats.messages[HR_TRAFFIC_ROWS], 1);
+    assert_int_equal(stats.bytes[HR_TRAFFIC_ROWS], 68);
     assert_int_equal(stats.bytes_between_hosts[HR_TRAFFIC_ROWS], 0);
     assert_int_equal(stats.bytes[HR_TRAFFIC_HALO], 0);
     if (rank == 1)
