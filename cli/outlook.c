@@ -316,8 +316,8 @@ void hr_outlook_log(const hr_outlook *outlook, const hr_ranks *ranks)
             outlook->n_hosts > 1 ? "s" : "", within,
             outlook->n_hosts > 1 ? "; between hosts: " : "",
             outlook->n_hosts > 1 ? between : "");
-    if (hr_outlook_simulate(outlook, &played) == HR_OK)
-        hr_info(
-            "ranks at work %.1f %% of the denoising, the rest is filling and draining",
-            100 * played.utilisation);
+    if (hr_outlook_simulate(outlook, &played) == HR_OK && played.utilisation < 0.9995)
+        hr_info("ranks at work %.1f %% of the denoising; filling and draining take the "
+                "rest",
+                100 * played.utilisation);
 }
