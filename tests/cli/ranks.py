@@ -11,22 +11,27 @@ MPIRUN = os.environ.get("HR_MPIRUN") or shutil.which("mpirun")
 MPI_ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
                    "OMPI_MCA_mpi_yield_when_idle": "1"}
 
-# Of each rank: its process, what it says and its exit code. The launcher ends the others when one
-# ends; they end by themselves then, and the shell stays to see it.
+# Of each rank: its process, what it says and its exit code. When one rank ends, the launcher ends the
+# others: by SIGTERM, which is passed on, and a second later by SIGKILL, which must not reach the one
+# that sees how the program ends: it has a session of its own.
 WRAPPER = """#!/bin/bash
 here=$(dirname "$0") r=${OMPI_COMM_WORLD_RANK:-0}
+export here r
 program="$1"
 shift
 [ -f "$here/rank-$r.sh" ] && . "$here/rank-$r.sh"
-trap '' TERM
+setsid "$here/watch.sh" "$program" "$@" &
+trap 'kill -TERM "$(cat "$here/pid.$r")"' TERM
+until wait; do [ -f "$here/code.$r" ] && break; done
+exit "$(cat "$here/code.$r")"
+"""
+WATCH = """#!/bin/bash
 (
-    trap - TERM
     echo $BASHPID >"$here/pid.$r"
-    exec "$program" "$@"
+    exec "$@"
 ) >"$here/out.$r" 2>"$here/err.$r"
-code=$?
-echo $code >"$here/code.$r"
-exit $code
+echo $? >"$here/code.part.$r"
+mv "$here/code.part.$r" "$here/code.$r"
 """
 
 
@@ -63,9 +68,8 @@ class RanksTest(CliTest):
         self.wrapped = self.path("wrapped")
         shutil.rmtree(self.wrapped, ignore_errors=True)
         os.makedirs(self.wrapped)
-        with open(os.path.join(self.wrapped, "wrapper.sh"), "w") as file:
-            file.write(WRAPPER)
-        os.chmod(file.name, 0o755)
+        for name, text in (("wrapper.sh", WRAPPER), ("watch.sh", WATCH)):
+            os.chmod(self.write(os.path.join("wrapped", name), text), 0o755)
         for rank, lines in (on_rank or {}).items():
             self.write(os.path.join("wrapped", f"rank-{rank}.sh"), lines + "\n")
         process = subprocess.Popen(
@@ -78,7 +82,7 @@ class RanksTest(CliTest):
 
     def ended(self, n, process):
         code = process.wait(timeout=DEADLINE)
-        until = time.monotonic() + 5  # a wrapper may be a little behind the launcher
+        until = time.monotonic() + 20  # a rank may end a little behind the launcher
         while time.monotonic() < until and not all(
                 Result.read(self.wrapped, "code", r) for r in range(n)):
             time.sleep(0.02)
