@@ -8,6 +8,7 @@ const char *hr_status_name(hr_status status)
         [HR_ERR_ARG] = "bad argument",
         [HR_ERR_FORMAT] = "bad file",
         [HR_ERR_MODEL] = "bad model folder",
+        [HR_ERR_CHECKPOINT] = "checkpoint does not fit",
         [HR_ERR_UNSUPPORTED] = "not supported",
         [HR_ERR_NOMEM] = "out of memory or disk",
         [HR_ERR_IO] = "input/output error",

@@ -13,6 +13,7 @@ typedef enum hr_status {
     HR_ERR_ARG,       /* the command line or the job file asks for something impossible */
     HR_ERR_FORMAT,    /* a file is not what it claims to be */
     HR_ERR_MODEL,     /* the model folder is incomplete, damaged or not supported */
+    HR_ERR_CHECKPOINT,  /* a checkpoint is damaged or belongs to another job */
     HR_ERR_UNSUPPORTED, /* this build or this device cannot do it */
     HR_ERR_NOMEM,       /* not enough memory or disk */
     HR_ERR_IO,          /* reading or writing failed: disk full, no permission, ... */

@@ -27,7 +27,8 @@ enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 static const char exit_codes[] =
     "Exit codes: 0 done; 2 usage or job file; 3 model "
     "folder; 4 not enough memory or disk,\n"
-    "or the output cannot be written; 69 a device or another rank failed;\n"
+    "or the output cannot be written; 5 a checkpoint that is damaged or of another job;\n"
+    "69 a device or another rank failed;\n"
     "70 internal error, or runs that differ; 75 stopped on "
     "request.\n";
 
@@ -39,6 +40,7 @@ int hr_exit_code(hr_status status)
         [HR_ERR_ARG] = HR_EXIT_USAGE,
         [HR_ERR_FORMAT] = HR_EXIT_USAGE,
         [HR_ERR_MODEL] = HR_EXIT_MODEL,
+        [HR_ERR_CHECKPOINT] = HR_EXIT_CHECKPOINT,
         [HR_ERR_UNSUPPORTED] = HR_EXIT_USAGE,
         [HR_ERR_NOMEM] = HR_EXIT_RESOURCES,
         [HR_ERR_IO] = HR_EXIT_RESOURCES,

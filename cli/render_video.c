@@ -11,10 +11,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static bool stop_wanted(void *user)
+static hr_wish wish(void *user, const hr_pace *pace)
 {
     (void)user;
-    return hr_signals_stop_wanted();
+    (void)pace;
+    return hr_signals_stop_wanted() ? HR_WISH_STOP : HR_WISH_NONE;
 }
 
 /* MP4 at its largest or pictures, and raw frames. */
@@ -143,8 +144,10 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
                              const char *scratch)
 {
     bool is_first = hr_ranks_is_first(&call->ranks);
-    const hr_worker_hooks hooks = {is_first ? hr_show_progress_update : NULL, stop_wanted,
-                                   &run->show};
+    const hr_worker_hooks hooks = {.on_progress =
+                                       is_first ? hr_show_progress_update : NULL,
+                                   .wish = wish,
+                                   .user = &run->show};
     hr_render render = hr_render_call_video(call, video);
     hr_status status;
 

@@ -35,6 +35,10 @@ hr_status hr_mailbox_send(hr_mailbox *box, int to, const hr_mail_head *head,
  * with hr_mail_free (NULL is fine). */
 hr_status hr_mailbox_take(hr_mailbox *box, hr_mail **out);
 void hr_mail_free(hr_mail *mail);
+/* Collective over the group: waits until all that anybody had sent when it came here has
+ * arrived, ready to be taken by the next calls of hr_mailbox_take. Nobody sends while
+ * some are in it. */
+hr_status hr_mailbox_settle(hr_mailbox *box);
 /* Waits until there is a message to take. `waiting_for` (a rank, or -1) is whom the
  * message about a passed deadline names. In a pretended world: HR_ERR_INTERNAL. */
 hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for);

@@ -8,14 +8,14 @@ packages=(
     libyaml-dev libcjson-dev libxxhash-dev libdnnl-dev libutf8proc-dev
     libsentencepiece-dev libprotobuf-dev # its .pc file asks for protobuf-lite in Debian 13
     libavcodec-dev libavformat-dev libavutil-dev libswscale-dev
-    libopenmpi-dev openmpi-bin
+    libopenmpi-dev openmpi-bin libhdf5-openmpi-dev hdf5-tools
     libcmocka-dev python3 "$@")
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     cat >&2 <<'LIST'
 install-deps: only Debian and Ubuntu are known here. Please install by hand, with headers:
   a C17 and a C++17 compiler with OpenMP, CMake 3.22 or newer, Ninja, pkg-config, Python 3.9 or newer
-  Open MPI 4 with mpirun (or another MPI 3)
+  Open MPI 4 with mpirun (or another MPI 3), HDF5 1.10 or newer built with it
   libyaml, cJSON, xxHash, oneDNN 2.6 or 3.x, utf8proc, SentencePiece (its pkg-config file may need protobuf's)
   FFmpeg's libavcodec (with libx264), libavformat, libavutil, libswscale
   CMocka 1.1 (for the tests)

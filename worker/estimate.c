@@ -8,14 +8,15 @@ typedef struct host_use {
 } host_use;
 
 /* Asked on every rank before each unit and frame. */
-static bool watch(void *user)
+static hr_wish watch(void *user, const hr_pace *pace)
 {
     host_use *use = user;
     size_t now = hr_mem_live_bytes();
 
+    (void)pace;
     if (now > use->before && now - use->before > use->peak)
         use->peak = now - use->before;
-    return false;
+    return HR_WISH_NONE;
 }
 
 static void take_times(const hr_render_times *times, hr_estimate *out)
@@ -32,7 +33,7 @@ static hr_status run_dry(hr_world *world, const hr_worker_options *options,
                          const hr_render *render, hr_estimate *out)
 {
     host_use use = {.before = hr_mem_live_bytes()};
-    const hr_worker_hooks hooks = {.should_stop = watch, .user = &use};
+    const hr_worker_hooks hooks = {.wish = watch, .user = &use};
     hr_render quiet = *render;
     hr_render_times times;
     hr_worker *worker;

@@ -46,8 +46,8 @@ hr_status hr_stage_next(hr_stage_clock *clock)
 {
     if (clock->work_began <= 0)
         clock->work_began = hr_clock_seconds();
-    if (clock->hooks != NULL && clock->hooks->should_stop != NULL &&
-        clock->hooks->should_stop(clock->hooks->user))
+    if (clock->hooks != NULL && clock->hooks->wish != NULL &&
+        clock->hooks->wish(clock->hooks->user, NULL) == HR_WISH_STOP)
         return HR_ERR_CANCELLED;
     return HR_OK;
 }

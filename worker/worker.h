@@ -56,13 +56,47 @@ typedef struct hr_progress {
     double slowest_factor;           /* its work time over the median of the ranks */
 } hr_progress;
 
-/* Called on the thread that renders, on_progress on rank 0 only; both may be NULL. */
+/* What whoever decides about saving and stopping goes by; of the denoising, on rank 0. */
+typedef struct hr_pace {
+    double
+        round_seconds; /* a window of one step, all branches: mean so far; 0: none yet */
+    double late_round_seconds; /* the longest of the last ones */
+    double save_seconds;       /* of the last checkpoint; 0: none yet */
+    double since_save_seconds; /* since then, or since the denoising began or went on */
+    int steps_done, steps_since_save; /* by all frames */
+} hr_pace;
+
+typedef enum hr_wish {
+    HR_WISH_NONE = 0,
+    HR_WISH_SAVE, /* write a checkpoint when all ranks can, and go on */
+    HR_WISH_STOP  /* the same, and end in HR_ERR_CANCELLED */
+} hr_wish;
+
+/* Called on the thread that renders, on_progress and on_saved on rank 0 only; all may be
+ * NULL. */
 typedef struct hr_worker_hooks {
     void (*on_progress)(void *user, const hr_progress *progress);
-    bool (*should_stop)(
-        void *user); /* asked before each step and frame: true ends in HR_ERR_CANCELLED */
+    /* Asked before each round, text and frame; `pace` is NULL where there is none: on
+     * other ranks than 0 (of whose wishes only HR_WISH_STOP counts) and beside the
+     * denoising (where HR_WISH_STOP ends in HR_ERR_CANCELLED at once). */
+    hr_wish (*wish)(void *user, const hr_pace *pace);
+    /* A checkpoint is on the disk, or could not be written (status, which has been
+     * logged): the render goes on in both cases. */
+    void (*on_saved)(void *user, const char *path, hr_status status);
     void *user;
 } hr_worker_hooks;
+
+/* Where checkpoints go and come from. All zero: none. Paths are the same on all ranks. */
+typedef struct hr_checkpointing {
+    const char *folder;  /* NULL: no checkpoints are written */
+    int keep;            /* so many of them stay */
+    const char *resume;  /* a verified checkpoint to go on from; NULL: from noise */
+    const char *latents; /* file of the denoised latents, written before the decode; or,
+                            when it is there and `is_denoised`, what is decoded */
+    bool is_denoised;    /* only the decode is left to do */
+    const char *segments_folder; /* of closed pieces of the film; NULL: in one piece */
+    const char *job, *model, *job_yaml; /* identity, see io/checkpoint.h */
+} hr_checkpointing;
 
 /* One video. The job has been merged with its defaults and planned. */
 typedef struct hr_render {
@@ -73,6 +107,7 @@ typedef struct hr_render {
     const char *latents_out;              /* NULL: not written; by rank 0 */
     int stop_after_step;        /* 0: all steps and decode; else the latents only */
     const char *scratch_folder; /* for frame states; deleted with the render */
+    hr_checkpointing checkpointing;
     hr_save_options save;       /* rank 0 saves */
     hr_receipt *receipt;        /* filled on rank 0; NULL: none */
     const char *preview_folder; /* NULL: no previews; by rank 0, of a frame of its own */

@@ -193,19 +193,20 @@ static void more_groups_than_windows(hr_group *all)
 }
 
 /* Samples what is allocated: asked before each unit and frame. */
-static bool watch_memory(void *user)
+static hr_wish watch_memory(void *user, const hr_pace *pace)
 {
     size_t *peak = user, now = hr_mem_live_bytes();
 
+    (void)pace;
     *peak = now > *peak ? now : *peak;
-    return false;
+    return HR_WISH_NONE;
 }
 
 static size_t memory_of(hr_group *all, void (*change)(hr_job *job))
 {
     size_t before = hr_mem_live_bytes(), peak = 0;
     int n_groups = hr_group_size(all) < 4 ? hr_group_size(all) : 4;
-    const hr_worker_hooks hooks = {.should_stop = watch_memory, .user = &peak};
+    const hr_worker_hooks hooks = {.wish = watch_memory, .user = &peak};
     bytes files = render(all, &sharded,
                          (hr_pipeline_options){
                              .change = change,
@@ -336,15 +337,16 @@ static void a_rank_that_fails_midway_ends_all(hr_group *all)
                   HR_ERR_DEVICE);
 }
 
-static bool stop_at_the_fifth(void *user)
+static hr_wish stop_at_the_fifth(void *user, const hr_pace *pace)
 {
-    return ++*(int *)user == 5;
+    (void)pace;
+    return ++*(int *)user == 5 ? HR_WISH_STOP : HR_WISH_NONE;
 }
 
 static void a_stop_of_one_rank_stops_all(hr_group *all)
 {
     int n_asked = 0;
-    const hr_worker_hooks hooks = {.should_stop = stop_at_the_fifth, .user = &n_asked};
+    const hr_worker_hooks hooks = {.wish = stop_at_the_fifth, .user = &n_asked};
 
     check_failure(all, (hr_pipeline_options){.hooks = is_last(all) ? &hooks : NULL},
                   HR_ERR_CANCELLED);
