@@ -17,11 +17,12 @@ static bool is_left_out(hr_job_key key)
 {
     static const hr_job_key keys[] = {
         HR_KEY_MODEL, /* its files count */
-        HR_KEY_PROMPT,        HR_KEY_STYLE,          HR_KEY_DEVICE,
-        HR_KEY_THREADS,       HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
-        HR_KEY_LAYOUT_TENSOR, HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,
-        HR_KEY_OUTPUT_FOLDER, HR_KEY_FRAMES,         HR_KEY_SECONDS,
-        HR_KEY_OUTPUT_VIDEO,  HR_KEY_PREVIEW_EVERY};
+        HR_KEY_PROMPT,         HR_KEY_STYLE,          HR_KEY_DEVICE,
+        HR_KEY_THREADS,        HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
+        HR_KEY_LAYOUT_TENSOR,  HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,
+        HR_KEY_OUTPUT_FOLDER,  HR_KEY_FRAMES,         HR_KEY_SECONDS,
+        HR_KEY_OUTPUT_VIDEO,   HR_KEY_PREVIEW_EVERY,  HR_KEY_CHECKPOINT_EVERY,
+        HR_KEY_CHECKPOINT_KEEP};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i] == key)
@@ -60,10 +61,10 @@ hr_status hr_identity_add_job(const hr_job *job, const hr_plan *plan, const char
 
 hr_status hr_identity_add_call(const hr_render_options *options, hr_text *out)
 {
-    static const hr_job_key keys[] = {HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
-                                      HR_KEY_LAYOUT_TENSOR,  HR_KEY_LAYOUT_CFG,
-                                      HR_KEY_DEADLINE,       HR_KEY_OUTPUT_VIDEO,
-                                      HR_KEY_PREVIEW_EVERY};
+    static const hr_job_key keys[] = {
+        HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,    HR_KEY_LAYOUT_TENSOR,
+        HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,         HR_KEY_OUTPUT_VIDEO,
+        HR_KEY_PREVIEW_EVERY,  HR_KEY_CHECKPOINT_EVERY, HR_KEY_CHECKPOINT_KEEP};
     const char *const files[] = {options->latents_in, options->latents_out,
                                  options->frames_out, options->output_file,
                                  options->prompts_file};

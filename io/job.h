@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "base/text.h"
+#include "io/interval.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,42 +56,44 @@ typedef enum hr_job_video { HR_JOB_MP4 = 0, HR_JOB_PNG, HR_JOB_NO_VIDEO } hr_job
 /* Which keys a job sets; the others are to be filled in from the model (hr_job_merge).
  * The order is that of the table. */
 typedef enum hr_job_key {
-    HR_KEY_MODEL = 0,       /* model */
-    HR_KEY_PROMPT,          /* prompt */
-    HR_KEY_NEGATIVE_PROMPT, /* negative_prompt */
-    HR_KEY_STYLE,           /* style */
-    HR_KEY_TEXT_LENGTH,     /* text_length */
-    HR_KEY_DEVICE,          /* device */
-    HR_KEY_THREADS,         /* threads: 0 is auto */
-    HR_KEY_NUMERICS,        /* numerics */
-    HR_KEY_WIDTH,           /* video.width */
-    HR_KEY_HEIGHT,          /* video.height */
-    HR_KEY_FRAMES,          /* video.frames */
-    HR_KEY_SECONDS,         /* video.seconds */
-    HR_KEY_FPS,             /* video.fps */
-    HR_KEY_SAMPLER,         /* sampler.name */
-    HR_KEY_STEPS,           /* sampler.steps */
-    HR_KEY_GUIDANCE,        /* sampler.guidance */
-    HR_KEY_GUIDANCE_2,      /* sampler.guidance_2 */
-    HR_KEY_SHIFT,           /* sampler.shift */
-    HR_KEY_SIGMAS,          /* sampler.sigmas */
-    HR_KEY_SEED,            /* sampler.seed */
-    HR_KEY_RNG,             /* sampler.rng */
-    HR_KEY_WINDOW_FRAMES,   /* windows.frames */
-    HR_KEY_WINDOW_OVERLAP,  /* windows.overlap */
-    HR_KEY_GRID,            /* windows.grid */
-    HR_KEY_NOISE,           /* windows.noise */
-    HR_KEY_BLEND,           /* windows.blend */
-    HR_KEY_ANCHOR,          /* windows.anchor */
-    HR_KEY_DECODE,          /* windows.decode */
-    HR_KEY_LAYOUT_WINDOWS,  /* layout.windows: 0 is auto, as for the next three */
-    HR_KEY_LAYOUT_STAGES,   /* layout.stages */
-    HR_KEY_LAYOUT_TENSOR,   /* layout.tensor */
-    HR_KEY_LAYOUT_CFG,      /* layout.cfg */
-    HR_KEY_DEADLINE,        /* layout.deadline: seconds */
-    HR_KEY_OUTPUT_FOLDER,   /* output.folder */
-    HR_KEY_OUTPUT_VIDEO,    /* output.video */
-    HR_KEY_PREVIEW_EVERY,   /* output.preview_every: steps, 0 is never */
+    HR_KEY_MODEL = 0,        /* model */
+    HR_KEY_PROMPT,           /* prompt */
+    HR_KEY_NEGATIVE_PROMPT,  /* negative_prompt */
+    HR_KEY_STYLE,            /* style */
+    HR_KEY_TEXT_LENGTH,      /* text_length */
+    HR_KEY_DEVICE,           /* device */
+    HR_KEY_THREADS,          /* threads: 0 is auto */
+    HR_KEY_NUMERICS,         /* numerics */
+    HR_KEY_WIDTH,            /* video.width */
+    HR_KEY_HEIGHT,           /* video.height */
+    HR_KEY_FRAMES,           /* video.frames */
+    HR_KEY_SECONDS,          /* video.seconds */
+    HR_KEY_FPS,              /* video.fps */
+    HR_KEY_SAMPLER,          /* sampler.name */
+    HR_KEY_STEPS,            /* sampler.steps */
+    HR_KEY_GUIDANCE,         /* sampler.guidance */
+    HR_KEY_GUIDANCE_2,       /* sampler.guidance_2 */
+    HR_KEY_SHIFT,            /* sampler.shift */
+    HR_KEY_SIGMAS,           /* sampler.sigmas */
+    HR_KEY_SEED,             /* sampler.seed */
+    HR_KEY_RNG,              /* sampler.rng */
+    HR_KEY_WINDOW_FRAMES,    /* windows.frames */
+    HR_KEY_WINDOW_OVERLAP,   /* windows.overlap */
+    HR_KEY_GRID,             /* windows.grid */
+    HR_KEY_NOISE,            /* windows.noise */
+    HR_KEY_BLEND,            /* windows.blend */
+    HR_KEY_ANCHOR,           /* windows.anchor */
+    HR_KEY_DECODE,           /* windows.decode */
+    HR_KEY_LAYOUT_WINDOWS,   /* layout.windows: 0 is auto, as for the next three */
+    HR_KEY_LAYOUT_STAGES,    /* layout.stages */
+    HR_KEY_LAYOUT_TENSOR,    /* layout.tensor */
+    HR_KEY_LAYOUT_CFG,       /* layout.cfg */
+    HR_KEY_DEADLINE,         /* layout.deadline: seconds */
+    HR_KEY_OUTPUT_FOLDER,    /* output.folder */
+    HR_KEY_OUTPUT_VIDEO,     /* output.video */
+    HR_KEY_PREVIEW_EVERY,    /* output.preview_every: steps, 0 is never */
+    HR_KEY_CHECKPOINT_EVERY, /* checkpoint.every */
+    HR_KEY_CHECKPOINT_KEEP,  /* checkpoint.keep */
     HR_KEY_COUNT
 } hr_job_key;
 
@@ -118,6 +121,8 @@ typedef struct hr_job {
     double deadline;
     hr_job_video video;
     int64_t preview_every;
+    hr_interval checkpoint_every;
+    int64_t checkpoint_keep;
     bool is_set[HR_KEY_COUNT];
 } hr_job;
 

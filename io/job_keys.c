@@ -129,6 +129,11 @@ static const hr_job_key_info table[HR_KEY_COUNT] = {
     ROW(HR_KEY_PREVIEW_EVERY, "output.preview_every", HR_JOB_WHOLE, preview_every,
         RANGE(0, 1000), .initial = "5",
         .help = "steps between preview pictures; 0 is never"),
+    ROW(HR_KEY_CHECKPOINT_EVERY, "checkpoint.every", HR_JOB_INTERVAL, checkpoint_every,
+        .initial = "5min",
+        .help = "how often the denoising is saved; at most 2 % of the time goes there"),
+    ROW(HR_KEY_CHECKPOINT_KEEP, "checkpoint.keep", HR_JOB_WHOLE, checkpoint_keep,
+        RANGE(1, 1000), .initial = "2", .help = "checkpoints that stay; the oldest go"),
 };
 
 const hr_job_key_info *hr_job_key_at(hr_job_key key)
@@ -172,6 +177,8 @@ hr_status hr_job_key_range(hr_job_key key, hr_text *out)
         return hr_text_add(out, "a path");
     case HR_JOB_SEED:
         return hr_text_printf(out, "0..%llu", (unsigned long long)UINT64_MAX);
+    case HR_JOB_INTERVAL:
+        return hr_text_add(out, "a time (5min, 30s, 2h), 1steps..1000steps or never");
     case HR_JOB_CHOICE:
         for (size_t i = 0; info->choices[i] != NULL; i++)
             HR_TRY(hr_text_printf(out, "%s%s", i > 0 ? ", " : "", info->choices[i]));

@@ -20,7 +20,8 @@ typedef enum hr_job_type {
     HR_JOB_WHOLE,      /* int64_t in min..max */
     HR_JOB_AUTO_WHOLE, /* int64_t in min..max, or "auto", which is 0 */
     HR_JOB_NUMBER,     /* double in min..max, finite */
-    HR_JOB_SEED        /* any uint64_t */
+    HR_JOB_SEED,       /* any uint64_t */
+    HR_JOB_INTERVAL    /* hr_interval */
 } hr_job_type;
 
 typedef struct hr_job_key_info {

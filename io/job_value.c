@@ -192,6 +192,17 @@ static hr_status assign_number(hr_job *job, hr_job_key key, const char *name,
     return HR_OK;
 }
 
+static hr_status assign_interval(hr_job *job, hr_job_key key, const char *name,
+                                 const hr_job_value *value)
+{
+    hr_interval interval;
+
+    if (!is_scalar(value) || !hr_interval_scan(value->text, &interval))
+        return refuse_range(key, name, value, "");
+    memcpy(field_of(job, hr_job_key_at(key)), &interval, sizeof interval);
+    return HR_OK;
+}
+
 /* A length is given in frames or in seconds: the later one replaces the other. */
 static void unset_other_length(hr_job *job, hr_job_key key)
 {
@@ -217,6 +228,9 @@ hr_status hr_job_key_assign(hr_job *job, hr_job_key key, const char *name,
     case HR_JOB_NUMBER:
         status = assign_number(job, key, name, value);
         break;
+    case HR_JOB_INTERVAL:
+        status = assign_interval(job, key, name, value);
+        break;
     default:
         status = assign_whole(job, key, name, value);
         break;
@@ -225,6 +239,13 @@ hr_status hr_job_key_assign(hr_job *job, hr_job_key key, const char *name,
     job->is_set[key] = true;
     unset_other_length(job, key);
     return HR_OK;
+}
+
+static size_t field_bytes(hr_job_type type)
+{
+    if (type == HR_JOB_INTERVAL)
+        return sizeof(hr_interval);
+    return type == HR_JOB_CHOICE ? sizeof(unsigned) : sizeof(uint64_t);
 }
 
 hr_status hr_job_key_copy(hr_job *job, const hr_job *from, hr_job_key key)
@@ -237,8 +258,7 @@ hr_status hr_job_key_copy(hr_job *job, const hr_job *from, hr_job_key key)
         value.length = strlen(value.text);
         return hr_job_key_assign(job, key, info->name, &value);
     }
-    memcpy(field_of(job, info), const_field_of(from, info),
-           info->type == HR_JOB_CHOICE ? sizeof(unsigned) : sizeof(uint64_t));
+    memcpy(field_of(job, info), const_field_of(from, info), field_bytes(info->type));
     job->is_set[key] = true;
     unset_other_length(job, key);
     return HR_OK;
@@ -292,6 +312,7 @@ hr_status hr_job_write_value(const hr_job *job, hr_job_key key, hr_text *out)
 {
     const hr_job_key_info *info = hr_job_key_at(key);
     const void *field = const_field_of(job, info);
+    hr_interval interval;
     uint64_t whole;
     unsigned choice;
     double number;
@@ -306,6 +327,9 @@ hr_status hr_job_write_value(const hr_job *job, hr_job_key key, hr_text *out)
     case HR_JOB_NUMBER:
         memcpy(&number, field, sizeof number);
         return write_number(number, out);
+    case HR_JOB_INTERVAL:
+        memcpy(&interval, field, sizeof interval);
+        return hr_interval_write(&interval, out);
     default:
         memcpy(&whole, field, sizeof whole);
         if (whole == 0 && info->type == HR_JOB_AUTO_WHOLE)

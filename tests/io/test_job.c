@@ -37,7 +37,8 @@ static void test_full_job(void **state)
         "windows: {frames: 21, overlap: 8, grid: fixed, noise: independent,\n"
         "          blend: triangle, anchor: previous, decode: windowed}\n"
         "layout: {windows: 2, stages: 3, tensor: 4, cfg: auto, deadline: 1.5}\n"
-        "output: {folder: runs/cat, video: png, preview_every: 0}\n";
+        "output: {folder: runs/cat, video: png, preview_every: 0}\n"
+        "checkpoint: {every: 90s, keep: 3}\n";
     hr_job job;
 
     (void)state;
@@ -73,6 +74,8 @@ static void test_full_job(void **state)
     assert_string_equal(job.output_folder, "runs/cat");
     assert_int_equal(job.video, HR_JOB_PNG);
     assert_int_equal(job.preview_every, 0);
+    assert_true(job.checkpoint_every.seconds == 90 && job.checkpoint_every.steps == 0);
+    assert_int_equal(job.checkpoint_keep, 3);
     for (size_t i = 0; i < HR_KEY_COUNT; i++)
         assert_int_equal(job.is_set[i], i != HR_KEY_SECONDS);
     hr_job_free(&job);
@@ -97,6 +100,7 @@ static void test_defaults(void **state)
     assert_int_equal(job.anchor, HR_ANCHOR_FIRST);
     assert_int_equal(job.layout_windows, 0);
     assert_true(job.deadline == 600);
+    assert_true(job.checkpoint_every.seconds == 300 && job.checkpoint_keep == 2);
     hr_test_ok(hr_job_fill(&job));
     assert_string_equal(job.model, HR_JOB_DEFAULT_MODEL);
     assert_string_equal(job.negative_prompt, "");
@@ -181,17 +185,19 @@ static void test_write(void **state)
     (void)state;
     hr_job_init(&job);
     hr_job_init(&again);
-    hr_test_ok(
-        parse("style: animated\nthreads: auto\nvideo: {fps: 23.976, seconds: 0.1}\n"
-              "sampler: {seed: 18446744073709551615, guidance: 4}\n"
-              "windows: {anchor: none, frames: 21}\nlayout: {tensor: auto, deadline: 30}",
-              &job));
+    hr_test_ok(parse(
+        "style: animated\nthreads: auto\nvideo: {fps: 23.976, seconds: 0.1}\n"
+        "sampler: {seed: 18446744073709551615, guidance: 4}\n"
+        "windows: {anchor: none, frames: 21}\nlayout: {tensor: auto, deadline: 30}\n"
+        "checkpoint: {every: 10steps}",
+        &job));
     hr_test_ok(hr_job_write_yaml(&job, &text));
     assert_string_equal(text.s, "style: animated\nthreads: auto\nvideo:\n  seconds: 0.1\n"
                                 "  fps: 23.976\nsampler:\n  guidance: 4\n"
                                 "  seed: 18446744073709551615\n"
                                 "windows:\n  frames: 21\n  anchor: none\n"
-                                "layout:\n  tensor: auto\n  deadline: 30\n");
+                                "layout:\n  tensor: auto\n  deadline: 30\n"
+                                "checkpoint:\n  every: 10steps\n");
     assert_string_equal(hr_job_key_name(HR_KEY_ANCHOR), "windows.anchor");
     hr_text_free(&text);
     hr_test_ok(hr_job_set(&job, "--set", nasty));
@@ -209,6 +215,49 @@ static void test_write(void **state)
     hr_text_free(&text);
     hr_job_free(&job);
     hr_job_free(&again);
+}
+
+static void test_intervals(void **state)
+{
+    static const struct {
+        const char *text, *written;
+        double seconds;
+        int64_t steps;
+    } good[] = {
+        {"5min", "5min", 300, 0},    {"30s", "30s", 30, 0},
+        {"1.5h", "90min", 5400, 0},  {"2h", "2h", 7200, 0},
+        {"0.05s", "0.05s", 0.05, 0}, {"10steps", "10steps", 0, 10},
+        {"1step", "1step", 0, 1},    {"never", "never", 0, 0},
+        {"90.5s", "90.5s", 90.5, 0}, {"120s", "2min", 120, 0},
+    };
+    static const char *const bad[] = {"",       "5",        "min",
+                                      "5 min",  "-5s",      "0s",
+                                      "1e3s",   "1.2.3s",   "5.s",
+                                      ".5s",    "5mins",    "5minutes",
+                                      "0steps", "1.5steps", "1001steps",
+                                      "9999h",  "Never",    "nan",
+                                      "inf",    "5S",       "111111111111111111s"};
+    hr_interval interval, again;
+    hr_text text = {0};
+    double seconds = 0;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        assert_true(hr_interval_scan(good[i].text, &interval));
+        assert_true(interval.seconds == good[i].seconds);
+        assert_int_equal(interval.steps, good[i].steps);
+        hr_test_ok(hr_interval_write(&interval, &text));
+        assert_string_equal(text.s, good[i].written);
+        assert_true(hr_interval_scan(text.s, &again));
+        assert_true(again.seconds == interval.seconds && again.steps == interval.steps);
+        hr_text_free(&text);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (hr_interval_scan(bad[i], &interval))
+            fail_msg("%s was taken", bad[i]);
+    assert_true(hr_duration_scan("90min", &seconds) && seconds == 5400);
+    assert_false(hr_duration_scan("never", &seconds) ||
+                 hr_duration_scan("3steps", &seconds));
 }
 
 /* configs/README.md holds the table as the program writes it, and no other row. */
@@ -243,6 +292,7 @@ int main(void)
         cmocka_unit_test_teardown(test_set, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_merge, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_write, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_intervals, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_readme_has_the_table, hr_test_leak_teardown),
     };
 

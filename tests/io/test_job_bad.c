@@ -59,6 +59,13 @@ static const struct {
     {"layout: {stages: 0}", "a.yaml:1:18: layout.stages: 0 is not in auto, 1..1024"},
     {"layout: {windows: all}",
      "a.yaml:1:19: layout.windows: all is not in auto, 1..65536"},
+    {"checkpoint: {every: 5}",
+     "a.yaml:1:21: checkpoint.every: 5 is not a time (5min, 30s, 2h), 1steps..1000steps "
+     "or never"},
+    {"checkpoint: {every: [5min]}",
+     "a.yaml:1:21: checkpoint.every: a list is not a time (5min, 30s, 2h), "
+     "1steps..1000steps or never"},
+    {"checkpoint: {keep: 0}", "a.yaml:1:20: checkpoint.keep: 0 is not in 1..1000"},
     {"layout: {deadline: 0.5}", "a.yaml:1:20: layout.deadline: 0.5 is not in 1..86400"},
     {"sampler: {guidance: .nan}",
      "a.yaml:1:21: sampler.guidance: .nan is not a number in 0..100"},
@@ -108,7 +115,7 @@ static const struct {
     {"layout.tensors: 2",
      "a.yaml:1:1: layout.tensors: unknown key; did you mean layout.tensor?"},
     {"anchor: first", "a.yaml:1:1: anchor: unknown key; did you mean windows.anchor?"},
-    {"checkpoint: {every: 5min}", "a.yaml:1:1: checkpoint: unknown key"},
+    {"machine: {every: 5min}", "a.yaml:1:1: machine: unknown key"},
     {"'': 1", "a.yaml:1:1: : unknown key"},
     {"<<: {a: 1}", "a.yaml:1:1: <<: unknown key"},
     {"? [a]\n: 1", "a.yaml:1:3: a key that is a list or a mapping"},
