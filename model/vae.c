@@ -97,6 +97,28 @@ static hr_status make_all(hr_vae *vae, hr_vae_source *source)
     return HR_OK;
 }
 
+/* A map's frames are counted from 0, the first that belongs to the latent frame behind the
+ * one that a decoder was begun on; `frame` is the first that is as if it had been begun
+ * earlier. Each causal convolution sees HR_VAE_PAST more. A frame doubler sees none of
+ * the frames before 0, whatever they are. docs/vae.md has the sum for Wan's VAE. */
+int64_t hr_vae_receptive_frames(const hr_vae_config *config)
+{
+    int64_t frame = -1, rate = 1; /* rate: frames of a latent frame */
+
+    frame += HR_VAE_PAST * (1 + 2 * 2); /* conv_in, two resnets */
+    for (int64_t i = 0; i < config->n_stages; i++) {
+        hr_vae_stage_plan plan = plan_stage(config, i);
+
+        frame += HR_VAE_PAST * 2 * plan.n_resnets;
+        if (plan.upsampler == NULL || !plan.is_temporal)
+            continue;
+        frame = 2 * ((frame > 0 ? frame : 0) + HR_VAE_PAST);
+        rate *= 2;
+    }
+    frame += HR_VAE_PAST; /* conv_out */
+    return 1 + (frame + rate - 1) / rate;
+}
+
 /* diffusers divides by the rounded reciprocal of the deviation. */
 static hr_status load_statistics(hr_vae *vae, hr_stream *stream)
 {

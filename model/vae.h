@@ -21,6 +21,11 @@ hr_status hr_vae_open(const hr_vae_config *config, const hr_weights *weights,
                       hr_stream *stream, hr_vae **out);
 void hr_vae_close(hr_vae *vae);
 
+/* How many latent frames the past reaches into a picture: decoders that were begun on
+ * latent frames 0 and max(0, f - this) make the same pictures of latent frame f and of
+ * all later ones, bit by bit. Pure. */
+int64_t hr_vae_receptive_frames(const hr_vae_config *config);
+
 /* Decoding one video, or this rank's band of it: the causal histories of every
  * convolution. They are made during the first two latent frames; memory does not depend
  * on the number of frames. The bits of a picture do not depend on how it is cut. */

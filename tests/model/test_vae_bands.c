@@ -155,6 +155,66 @@ static void test_restart(hr_group *group)
     rig_stop(r);
 }
 
+enum { LOW = 2, MORE = 3 }; /* latent rows; latent frames behind the past's reach */
+
+/* Begun on latent frame `begun`, a decoder makes the whole's pictures from begun + past
+ * on, and not one latent frame earlier. */
+static void check_begun(const rig *r, int64_t begun, int64_t past, float *const *whole)
+{
+    hr_vae_decoder *late = decoder_of(r, LOW, NULL);
+    int64_t scale = r->config.vae.scale_spatial;
+
+    for (int64_t f = begun; f < past + MORE; f++) {
+        int64_t n;
+        float *rgb = decode(r, late, LOW, f, &n);
+        size_t bytes = (size_t)(n * LOW * scale * WIDTH * scale * 3) * sizeof *rgb;
+
+        if (f >= begun + past)
+            assert_memory_equal(rgb, whole[f], bytes);
+        else if (f == begun + past - 1)
+            assert_memory_not_equal(rgb, whole[f], bytes);
+        hr_free(rgb);
+    }
+    hr_vae_decoder_destroy(late);
+}
+
+static void test_receptive_frames(hr_group *group)
+{
+    if (hr_group_size(group) > 1) /* has nothing to do with ranks */
+        return;
+    for (int i = 0; i < N_CASES; i++) {
+        rig *r = rig_start(cases[i], 1);
+        int64_t past = hr_vae_receptive_frames(&r->config.vae), n;
+        hr_vae_decoder *decoder = decoder_of(r, LOW, NULL);
+        float **whole = hr_alloc((size_t)(past + MORE) * sizeof *whole);
+
+        assert_int_equal(past, 38);
+        for (int64_t f = 0; f < past + MORE; f++)
+            whole[f] = decode(r, decoder, LOW, f, &n);
+        for (int64_t begun = 1; begun < MORE; begun++)
+            check_begun(r, begun, past, whole);
+        for (int64_t f = 0; f < past + MORE; f++)
+            hr_free(whole[f]);
+        hr_free(whole);
+        hr_vae_decoder_destroy(decoder);
+        rig_stop(r);
+    }
+}
+
+/* The sum for VAEs of other shapes: nothing doubles frames; one that doubles them first.
+ */
+static void test_receptive_frames_of_other_shapes(hr_group *group)
+{
+    hr_vae_config vae = {.n_res_blocks = 1, .n_stages = 2, .dim_mult = {1, 1}};
+
+    (void)group;
+    /* conv_in, 2 resnets, 2 x 2 resnets, conv_out: 14 convolutions */
+    assert_int_equal(hr_vae_receptive_frames(&vae), 28);
+    /* 9 before the doubler: from frame 17 on; 2 (17 + 2) = 38, 5 more: 48, rate 2 */
+    vae.temporal_up[0] = true;
+    assert_int_equal(hr_vae_receptive_frames(&vae), 25);
+}
+
 /* As wide as the largest layers of Wan's own VAE. */
 enum { CHANNELS = 384, ROWS = 13, COLUMNS = 9 };
 
@@ -294,6 +354,8 @@ int main(void)
     static const hr_rank_test tests[] = {
         HR_RANK_TEST(test_bands),
         HR_RANK_TEST(test_restart),
+        HR_RANK_TEST(test_receptive_frames),
+        HR_RANK_TEST(test_receptive_frames_of_other_shapes),
         HR_RANK_TEST(test_rows_of_operators),
     };
 
