@@ -2,6 +2,9 @@
 
 #ifdef HR_FAULTS
 
+#    include "base/memory.h"
+
+#    include <errno.h>
 #    include <pthread.h>
 #    include <signal.h>
 #    include <stdint.h>
@@ -11,24 +14,29 @@
 #    include <time.h>
 #    include <unistd.h>
 
-enum { MAX_RULES = 16, MAX_PLACES = 1024, POINT_BYTES = 48 };
+enum { MAX_RULES = 16, MAX_PLACES = 4096, NAME_BYTES = 128 };
 
 typedef enum action { FAIL, KILL, STOP, SLEEP } action;
 
 typedef struct rule {
-    char point[POINT_BYTES]; /* "*": any */
-    uint64_t from;           /* the pass that it begins with */
-    bool stays;              /* for all later passes too */
+    char point[NAME_BYTES]; /* "*": any */
+    char place[NAME_BYTES]; /* "": any */
+    uint64_t from;          /* the pass that it begins with */
+    bool stays;             /* for all later passes too */
     action action;
     long sleep_ms;
+    int code; /* errno; 0: what is usual there */
     uint64_t n_passes;
 } rule;
 
 typedef struct place {
     const char *point, *file;
     int line;
-    uint64_t n_passes;
+    const void *address;
+    uint64_t n_passes, failed_pass; /* 0: never */
 } place;
+
+extern const char __executable_start; /* the linker's */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -37,6 +45,7 @@ static int n_rules;
 static place places[MAX_PLACES];
 static int n_places;
 static const char *trace_path;
+static _Thread_local int wanted_errno; /* of the fault just met */
 
 static int launched_rank(void)
 {
@@ -49,14 +58,25 @@ static int launched_rank(void)
     return 0;
 }
 
+static char *name_of(const place *p, char out[NAME_BYTES])
+{
+    if (p->address != NULL)
+        snprintf(out, NAME_BYTES, "+0x%llx",
+                 (unsigned long long)((const char *)p->address - &__executable_start));
+    else
+        snprintf(out, NAME_BYTES, "%s:%d", p->file, p->line);
+    return out;
+}
+
 /* A rule that cannot be read is a mistake of the test. */
 _Noreturn static void refuse(const char *text)
 {
-    fprintf(stderr, "HR_FAULT: expected POINT:N[+][=ACTION][@rankR], found %s\n", text);
+    fprintf(stderr, "HR_FAULT: expected POINT[@PLACE]:N[+][=ACTION][@rankR], found %s\n",
+            text);
     abort();
 }
 
-static void read_action(rule *r, const char *text, const char *all)
+static void read_action(rule *r, const char *text)
 {
     if (strcmp(text, "fail") == 0) {
         r->action = FAIL;
@@ -67,119 +87,183 @@ static void read_action(rule *r, const char *text, const char *all)
     } else if (strncmp(text, "sleep", 5) == 0) {
         r->action = SLEEP;
         r->sleep_ms = atol(text + 5);
+    } else if (strncmp(text, "errno", 5) == 0) {
+        r->action = FAIL;
+        r->code = atoi(text + 5);
     } else {
-        refuse(all);
+        refuse(text);
     }
 }
 
 /* `text` is cut up. */
 static void read_rule(char *text, int rank)
 {
-    char *at = strstr(text, "@rank"), *does = NULL, *colon;
-    rule *r = &rules[n_rules];
+    char *at = strstr(text, "@rank"), *does = strchr(text, '='), *colon;
+    rule r = {0};
 
-    if (at != NULL) {
+    if (at != NULL && atoi(at + strlen("@rank")) != rank)
+        return;
+    if (at != NULL)
         *at = '\0';
-        if (atoi(at + strlen("@rank")) != rank)
-            return;
-    }
-    does = strchr(text, '=');
     if (does != NULL)
         *does++ = '\0';
     colon = strrchr(text, ':');
-    if (colon == NULL || colon - text >= POINT_BYTES || n_rules == MAX_RULES)
+    if (colon == NULL || n_rules == MAX_RULES || strlen(text) >= NAME_BYTES)
+        refuse(text);
+    r.from = strtoull(colon + 1, NULL, 10);
+    r.stays = strchr(colon + 1, '+') != NULL;
+    if (r.from == 0)
         refuse(text);
     *colon = '\0';
-    strcpy(r->point, text);
-    r->from = strtoull(colon + 1, NULL, 10);
-    r->stays = strchr(colon + 1, '+') != NULL;
-    if (r->from == 0)
-        refuse(text);
+    at = strchr(text, '@');
+    if (at != NULL) {
+        strcpy(r.place, at + 1);
+        *at = '\0';
+    }
+    strcpy(r.point, text);
     if (does != NULL)
-        read_action(r, does, text);
-    n_rules++;
+        read_action(&r, does);
+    rules[n_rules++] = r;
+}
+
+static void read_rules(const char *wanted)
+{
+    char text[2048], *save = NULL;
+
+    if (strlen(wanted) >= sizeof text)
+        refuse(wanted);
+    strcpy(text, wanted);
+    for (char *s = strtok_r(text, ",", &save); s != NULL; s = strtok_r(NULL, ",", &save))
+        read_rule(s, launched_rank());
 }
 
 static void write_trace(void)
 {
-    char path[4096];
+    char path[4096], name[NAME_BYTES];
     FILE *file;
 
     snprintf(path, sizeof path, "%s.%d", trace_path, launched_rank());
     file = fopen(path, "w");
     if (file == NULL)
         return;
-    for (int i = 0; i < n_places; i++)
-        fprintf(file, "%s %s:%d %llu\n", places[i].point, places[i].file, places[i].line,
-                (unsigned long long)places[i].n_passes);
+    for (int i = 0; i < n_places; i++) {
+        const place *p = &places[i];
+
+        fprintf(file, "%s %s %llu\n", p->point, name_of(p, name),
+                (unsigned long long)p->n_passes);
+        if (p->failed_pass > 0)
+            fprintf(file, "failed %s %s %llu\n", p->point, name_of(p, name),
+                    (unsigned long long)p->failed_pass);
+    }
+    fprintf(file, "live %zu\n", hr_mem_live_blocks());
     fclose(file);
 }
 
 static void start(void)
 {
-    char text[1024], *save = NULL;
     const char *wanted = getenv("HR_FAULT");
 
-    snprintf(text, sizeof text, "%s", wanted != NULL ? wanted : "");
-    for (char *s = strtok_r(text, ",", &save); s != NULL; s = strtok_r(NULL, ",", &save))
-        read_rule(s, launched_rank());
+    read_rules(wanted != NULL ? wanted : "");
     trace_path = getenv("HR_FAULT_TRACE");
     if (trace_path != NULL)
         atexit(write_trace);
 }
 
-static void count(const char *point, const char *file, int line)
+/* Literals of one place are always the same ones, so that pointers are compared. The last
+ * place stands for all that are too many. */
+static place *find(const place *here)
 {
     int i = 0;
 
-    while (i < n_places && (places[i].line != line || strcmp(places[i].file, file) != 0 ||
-                            strcmp(places[i].point, point) != 0))
+    while (i < n_places &&
+           (places[i].line != here->line || places[i].address != here->address ||
+            places[i].file != here->file || places[i].point != here->point))
         i++;
     if (i == MAX_PLACES)
-        return;
+        return &places[MAX_PLACES - 1];
     if (i == n_places)
-        places[n_places++] = (place){.point = point, .file = file, .line = line};
-    places[i].n_passes++;
+        places[n_places++] = *here;
+    return &places[i];
 }
 
-/* The rule that this pass meets; NULL: none. */
-static const rule *meet(const char *point)
+static bool is_meant(const rule *r, const place *p)
 {
-    const rule *found = NULL;
+    char name[NAME_BYTES];
+
+    if (strcmp(r->point, "*") != 0 && strcmp(r->point, p->point) != 0)
+        return false;
+    return r->place[0] == '\0' || strcmp(r->place, name_of(p, name)) == 0;
+}
+
+/* The rule that this pass meets; `found` is set only then. */
+static bool meet(const place *here, rule *found)
+{
+    bool has_met = false;
 
     for (int i = 0; i < n_rules; i++) {
         rule *r = &rules[i];
 
-        if (strcmp(r->point, "*") != 0 && strcmp(r->point, point) != 0)
+        if (!is_meant(r, here))
             continue;
         r->n_passes++;
-        if (r->n_passes == r->from || (r->stays && r->n_passes > r->from))
-            found = r;
+        if (r->n_passes == r->from || (r->stays && r->n_passes > r->from)) {
+            *found = *r;
+            has_met = true;
+        }
     }
-    return found;
+    return has_met;
 }
 
-bool hr_fault_at(const char *point, const char *file, int line)
+static bool pass(const place *here, rule *found)
 {
-    const rule *r = NULL;
+    place *counted;
+    bool has_met;
+
+    pthread_mutex_lock(&lock);
+    has_met = meet(here, found);
+    if (trace_path != NULL) {
+        counted = find(here);
+        counted->n_passes++;
+        if (has_met && found->action == FAIL && counted->failed_pass == 0)
+            counted->failed_pass = counted->n_passes;
+    }
+    pthread_mutex_unlock(&lock);
+    return has_met;
+}
+
+bool hr_fault_at(const char *point, const char *file, int line, const void *address)
+{
+    const place here = {.point = point, .file = file, .line = line, .address = address};
+    rule r;
 
     pthread_once(&once, start);
     if (n_rules == 0 && trace_path == NULL)
         return false;
-    pthread_mutex_lock(&lock);
-    if (trace_path != NULL)
-        count(point, file, line);
-    r = meet(point);
-    pthread_mutex_unlock(&lock);
-    if (r == NULL)
+    if (!pass(&here, &r))
         return false;
-    if (r->action == KILL || r->action == STOP)
-        kill(getpid(), r->action == KILL ? SIGKILL : SIGSTOP);
-    if (r->action == SLEEP)
-        nanosleep(&(struct timespec){.tv_sec = r->sleep_ms / 1000,
-                                     .tv_nsec = r->sleep_ms % 1000 * 1000000},
+    if (r.action == KILL || r.action == STOP)
+        kill(getpid(), r.action == KILL ? SIGKILL : SIGSTOP);
+    if (r.action == SLEEP)
+        nanosleep(&(struct timespec){.tv_sec = r.sleep_ms / 1000,
+                                     .tv_nsec = r.sleep_ms % 1000 * 1000000},
                   NULL);
-    return r->action == FAIL;
+    wanted_errno = r.code;
+    return r.action == FAIL;
+}
+
+bool hr_fault_set_errno(int code)
+{
+    errno = wanted_errno != 0 ? wanted_errno : code;
+    return true;
+}
+
+void hr_fault_set(const char *wanted)
+{
+    pthread_once(&once, start);
+    pthread_mutex_lock(&lock);
+    n_rules = 0;
+    read_rules(wanted != NULL ? wanted : "");
+    pthread_mutex_unlock(&lock);
 }
 
 #else

@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/fault.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -35,7 +36,7 @@ void hr_log_set_sink(hr_log_sink_fn sink)
 
 hr_status hr_log_open(const char *path)
 {
-    FILE *file = fopen(path, "we");
+    FILE *file = hr_fault_errno("file.open", EACCES) ? NULL : fopen(path, "we");
 
     if (file == NULL)
         return hr_fail(HR_ERR_IO, "cannot write log file %s: %s", path, strerror(errno));

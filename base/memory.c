@@ -1,5 +1,6 @@
 #include "base/memory.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 
 #include <stdatomic.h>
@@ -25,7 +26,7 @@ static void count_more(size_t bytes)
         continue;
 }
 
-void *hr_alloc_aligned(size_t bytes, size_t alignment)
+static void *alloc(size_t bytes, size_t alignment)
 {
     size_t total = bytes + alignment + sizeof(block_header);
     char *raw, *user;
@@ -46,14 +47,23 @@ void *hr_alloc_aligned(size_t bytes, size_t alignment)
     return user;
 }
 
+/* The place of a fault is the caller's: there are many, and each is to be tried. */
+#define FAILS_HERE(point) hr_fault_from((point), __builtin_return_address(0))
+
+void *hr_alloc_aligned(size_t bytes, size_t alignment)
+{
+    return FAILS_HERE("memory.aligned") ? NULL : alloc(bytes, alignment);
+}
+
 void *hr_alloc(size_t bytes)
 {
-    return hr_alloc_aligned(bytes, _Alignof(max_align_t));
+    return FAILS_HERE("memory.alloc") ? NULL : alloc(bytes, _Alignof(max_align_t));
 }
 
 hr_status hr_alloc_or_fail(size_t bytes, const char *what, void **out)
 {
-    void *memory = hr_alloc(bytes);
+    void *memory =
+        FAILS_HERE("memory.alloc") ? NULL : alloc(bytes, _Alignof(max_align_t));
 
     if (memory == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for %s", bytes, what);
@@ -64,7 +74,8 @@ hr_status hr_alloc_or_fail(size_t bytes, const char *what, void **out)
 void *hr_realloc(void *old, size_t bytes)
 {
     size_t keep = 0;
-    void *memory = hr_alloc(bytes);
+    void *memory =
+        FAILS_HERE("memory.realloc") ? NULL : alloc(bytes, _Alignof(max_align_t));
 
     if (memory == NULL)
         return NULL;
@@ -90,18 +101,23 @@ void hr_free(void *memory)
     free(header->raw);
 }
 
-char *hr_strndup(const char *text, size_t n)
+static char *copy_text(const char *text, size_t n)
 {
-    char *copy = hr_alloc(n + 1);
+    char *copy = alloc(n + 1, _Alignof(max_align_t));
 
     if (copy != NULL)
         memcpy(copy, text, n);
     return copy;
 }
 
+char *hr_strndup(const char *text, size_t n)
+{
+    return FAILS_HERE("memory.strdup") ? NULL : copy_text(text, n);
+}
+
 char *hr_strdup(const char *text)
 {
-    return hr_strndup(text, strlen(text));
+    return FAILS_HERE("memory.strdup") ? NULL : copy_text(text, strlen(text));
 }
 
 size_t hr_mem_live_blocks(void)

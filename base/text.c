@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -177,7 +178,7 @@ static hr_status read_open_file(int fd, const char *path, size_t max_bytes, char
     ssize_t n;
     void *data;
 
-    if (fstat(fd, &info) != 0)
+    if (hr_fault_errno("file.stat", EIO) || fstat(fd, &info) != 0)
         return hr_fail(HR_ERR_IO, "%s: %s", path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return hr_fail(HR_ERR_IO, "%s: not a plain file", path);
@@ -187,7 +188,8 @@ static hr_status read_open_file(int fd, const char *path, size_t max_bytes, char
                        size, max_bytes);
     HR_TRY(hr_alloc_or_fail(size + 1, path, &data));
     while (done < size) {
-        n = read(fd, (char *)data + done, size - done);
+        n = hr_fault_errno("file.read", EIO) ? -1
+                                             : read(fd, (char *)data + done, size - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -204,7 +206,9 @@ static hr_status read_open_file(int fd, const char *path, size_t max_bytes, char
 
 hr_status hr_read_file(const char *path, size_t max_bytes, char **out, size_t *n_bytes)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = hr_fault_errno("file.open", EMFILE)
+                 ? -1
+                 : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     hr_status status;
 
     if (fd < 0)

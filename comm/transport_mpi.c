@@ -1,5 +1,6 @@
 #include "comm/transport.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "comm/process.h"
@@ -20,6 +21,7 @@ struct hr_request {
 struct hr_transport {
     int rank, size, max_tag;
     MPI_Comm plane[HR_PLANE_COUNT];
+    MPI_Comm native;                  /* for others than us */
     hr_request *open[HR_PLANE_COUNT]; /* requests that are not done */
     uint64_t *n_sent, *n_received;    /* [size], on the data plane */
 };
@@ -55,17 +57,22 @@ static hr_status check_size(int size)
         expected, size);
 }
 
+static hr_status open_communicator(MPI_Comm *out)
+{
+    int error = hr_fault("mpi.dup") ? MPI_ERR_OTHER : MPI_Comm_dup(MPI_COMM_WORLD, out);
+
+    if (error == MPI_SUCCESS)
+        error = MPI_Comm_set_errhandler(*out, MPI_ERRORS_RETURN);
+    return error == MPI_SUCCESS ? HR_OK : fail(error, "a communicator");
+}
+
 static hr_status open_planes(hr_transport *transport)
 {
     int *max_tag, is_set, error;
 
-    for (int i = 0; i < HR_PLANE_COUNT; i++) {
-        error = MPI_Comm_dup(MPI_COMM_WORLD, &transport->plane[i]);
-        if (error == MPI_SUCCESS)
-            error = MPI_Comm_set_errhandler(transport->plane[i], MPI_ERRORS_RETURN);
-        if (error != MPI_SUCCESS)
-            return fail(error, "a communicator");
-    }
+    for (int i = 0; i < HR_PLANE_COUNT; i++)
+        HR_TRY(open_communicator(&transport->plane[i]));
+    HR_TRY(open_communicator(&transport->native));
     error = MPI_Comm_get_attr(transport->plane[0], MPI_TAG_UB, &max_tag, &is_set);
     if (error != MPI_SUCCESS)
         return fail(error, "largest tag");
@@ -102,7 +109,9 @@ static hr_status create(hr_transport **out)
 hr_status hr_transport_start(hr_transport **out)
 {
     hr_transport *transport = NULL;
-    int level, error = MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
+    int level, error = hr_fault("mpi.init")
+                           ? MPI_ERR_OTHER
+                           : MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
     hr_status status;
 
     if (error != MPI_SUCCESS)
@@ -126,8 +135,10 @@ void hr_transport_end(hr_transport *transport, bool is_orderly)
         return;
     for (int i = 0; i < HR_PLANE_COUNT && is_orderly; i++)
         note(MPI_Comm_free(&transport->plane[i]), "freeing a communicator");
-    if (is_orderly)
+    if (is_orderly) {
+        note(MPI_Comm_free(&transport->native), "freeing a communicator");
         note(MPI_Finalize(), "the end");
+    }
     hr_free(transport->n_sent);
     hr_free(transport->n_received);
     hr_free(transport);
@@ -146,6 +157,11 @@ int hr_transport_size(const hr_transport *transport)
 int hr_transport_max_tag(const hr_transport *transport)
 {
     return transport->max_tag;
+}
+
+const void *hr_transport_native(const hr_transport *transport)
+{
+    return &transport->native;
 }
 
 static hr_status create_request(hr_transport *transport, const hr_message *message,
@@ -193,8 +209,11 @@ hr_status hr_transport_send(hr_transport *transport, const hr_message *message,
 
     HR_TRY(create_request(transport, message, &request));
     request->is_send = true;
-    error = MPI_Isend(message->data, (int)message->bytes, MPI_BYTE, message->peer,
-                      message->tag, transport->plane[message->plane], &request->mpi);
+    error =
+        hr_fault("mpi.send")
+            ? MPI_ERR_OTHER
+            : MPI_Isend(message->data, (int)message->bytes, MPI_BYTE, message->peer,
+                        message->tag, transport->plane[message->plane], &request->mpi);
     if (error != MPI_SUCCESS) {
         hr_free(request);
         return fail(error, "sending");
@@ -212,8 +231,11 @@ hr_status hr_transport_receive(hr_transport *transport, const hr_message *messag
     int peer = message->peer < 0 ? MPI_ANY_SOURCE : message->peer, error;
 
     HR_TRY(create_request(transport, message, &request));
-    error = MPI_Irecv(message->data, (int)message->bytes, MPI_BYTE, peer, message->tag,
-                      transport->plane[message->plane], &request->mpi);
+    error =
+        hr_fault("mpi.receive")
+            ? MPI_ERR_OTHER
+            : MPI_Irecv(message->data, (int)message->bytes, MPI_BYTE, peer, message->tag,
+                        transport->plane[message->plane], &request->mpi);
     if (error != MPI_SUCCESS) {
         hr_free(request);
         return fail(error, "receiving");
@@ -231,7 +253,8 @@ hr_status hr_transport_probe(hr_transport *transport, hr_message *message, bool 
     error = MPI_Iprobe(message->peer, MPI_ANY_TAG, transport->plane[message->plane],
                        &flag, &found);
     if (error == MPI_SUCCESS && flag)
-        error = MPI_Get_count(&found, MPI_BYTE, &bytes);
+        error = hr_fault("mpi.probe") ? MPI_ERR_OTHER
+                                      : MPI_Get_count(&found, MPI_BYTE, &bytes);
     if (error != MPI_SUCCESS)
         return fail(error, "looking for messages");
     *is_there = flag;
@@ -270,6 +293,8 @@ hr_status hr_request_test(hr_request *request, bool *is_done)
     if (request->is_done)
         return HR_OK;
     error = MPI_Test(&request->mpi, &flag, &found);
+    if (flag && hr_fault("mpi.test"))
+        error = MPI_ERR_OTHER;
     if (error != MPI_SUCCESS) {
         remove_from_open(request);
         request->is_done = true;

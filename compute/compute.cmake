@@ -2,12 +2,10 @@
 file(GLOB hr_compute_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/compute/*.c
      ${CMAKE_SOURCE_DIR}/compute/cpu/*.c ${CMAKE_SOURCE_DIR}/compute/strict/*.c
      ${CMAKE_SOURCE_DIR}/compute/dry/*.c)
-add_library(hr_compute STATIC ${hr_compute_sources})
-target_include_directories(hr_compute PUBLIC ${CMAKE_SOURCE_DIR})
-target_link_libraries(hr_compute PUBLIC hr_base PRIVATE OneDNN::dnnl OpenMP::OpenMP_C)
 
 # The kernels of the cpu backend, once per instruction set; isa.c chooses at run time.
 file(GLOB hr_kernel_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/compute/cpu/kernels/*.c)
+set(hr_kernels "")
 set(hr_levels plain)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     list(APPEND hr_levels avx2 avx512)
@@ -23,5 +21,8 @@ foreach(level ${hr_levels})
     # crosses an object file, so the warning about their calling convention is empty.
     target_compile_options(hr_kernels_${level} PRIVATE -O3 -Wno-psabi
                                                        ${hr_flags_${level}})
-    target_sources(hr_compute PRIVATE $<TARGET_OBJECTS:hr_kernels_${level}>)
+    list(APPEND hr_kernels $<TARGET_OBJECTS:hr_kernels_${level}>)
 endforeach()
+
+hr_add_library(hr_compute SOURCES ${hr_compute_sources} OBJECTS ${hr_kernels} LINK hr_base
+               LINK_PRIVATE OneDNN::dnnl OpenMP::OpenMP_C)

@@ -1,5 +1,6 @@
 #include "compute/device.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "compute/backend.h"
@@ -92,6 +93,9 @@ void hr_device_count_bytes(hr_device *device, int64_t bytes)
 
 hr_status hr_device_alloc(hr_device *device, size_t bytes, void **out)
 {
+    if (hr_fault("device.alloc"))
+        return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes on device %s", bytes,
+                       device->backend->name);
     HR_TRY(device->backend->alloc(device, bytes, out));
     hr_device_count_bytes(device, (int64_t)bytes);
     return HR_OK;
@@ -103,6 +107,12 @@ void hr_device_free(hr_device *device, void *data, size_t bytes)
     hr_device_count_bytes(device, -(int64_t)bytes);
 }
 
+/* What a device that is not the processor may say at any call. */
+static hr_status lost(const hr_stream *stream)
+{
+    return hr_fail(HR_ERR_DEVICE, "device %s has failed", stream->device->backend->name);
+}
+
 hr_status hr_stream_create(hr_device *device, hr_stream **out)
 {
     hr_stream *stream;
@@ -112,7 +122,8 @@ hr_status hr_stream_create(hr_device *device, hr_stream **out)
     HR_TRY(hr_alloc_or_fail(sizeof *stream, "a stream", &memory));
     stream = memory;
     stream->device = device;
-    status = device->backend->stream_create(stream);
+    status =
+        hr_fault("device.stream") ? lost(stream) : device->backend->stream_create(stream);
     if (status != HR_OK) {
         hr_free(stream);
         return status;
@@ -136,7 +147,8 @@ hr_device *hr_stream_device(const hr_stream *stream)
 
 hr_status hr_stream_sync(hr_stream *stream)
 {
-    return stream->device->backend->stream_sync(stream);
+    return hr_fault("device.sync") ? lost(stream)
+                                   : stream->device->backend->stream_sync(stream);
 }
 
 static hr_status check_copied(const hr_stream *stream, const hr_tensor *t,
@@ -154,6 +166,8 @@ static hr_status check_copied(const hr_stream *stream, const hr_tensor *t,
 hr_status hr_copy_to_device(hr_stream *stream, const hr_tensor *dst, const void *src)
 {
     HR_TRY(check_copied(stream, dst, "copy to the device"));
+    if (hr_fault("device.copy"))
+        return lost(stream);
     return stream->device->backend->copy(stream, dst->data, src, hr_tensor_bytes(dst),
                                          HR_COPY_TO_DEVICE);
 }
@@ -161,6 +175,8 @@ hr_status hr_copy_to_device(hr_stream *stream, const hr_tensor *dst, const void 
 hr_status hr_copy_to_host(hr_stream *stream, void *dst, const hr_tensor *src)
 {
     HR_TRY(check_copied(stream, src, "copy to the host"));
+    if (hr_fault("device.copy"))
+        return lost(stream);
     return stream->device->backend->copy(stream, dst, src->data, hr_tensor_bytes(src),
                                          HR_COPY_TO_HOST);
 }
@@ -180,6 +196,8 @@ hr_status hr_copy(hr_stream *stream, const hr_tensor *dst, const hr_tensor *src)
             "copy: %s %s to %s %s: same type, same count and no overlap asked for",
             hr_dtype_name(src->dtype), hr_tensor_shape_text(src, a),
             hr_dtype_name(dst->dtype), hr_tensor_shape_text(dst, b));
+    if (hr_fault("device.copy"))
+        return lost(stream);
     return stream->device->backend->copy(stream, dst->data, src->data, bytes,
                                          HR_COPY_WITHIN);
 }

@@ -1,6 +1,7 @@
 /* Checks, counts and hands over to the backend. */
 #include "compute/ops.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "compute/backend.h"
@@ -107,6 +108,8 @@ static double work_of_others(const void *args)
         rule = hr_op_check_##name(args);                                                 \
         if (rule != NULL)                                                                \
             return violated(#name, rule, tensors, n_tensors);                            \
+        if (hr_fault("device." #name))                                                   \
+            return hr_fail(HR_ERR_DEVICE, "operator %s has failed", #name);              \
         stream->device->flops += 2 * WORK(args);                                         \
         return stream->device->backend->name(stream, args);                              \
     }
@@ -126,6 +129,8 @@ static hr_status pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
     for (int i = 0; i < weight->n_dims; i++)
         packed->dim[i] = weight->dim[i];
     HR_TRY(hr_stream_sync(stream));
+    if (hr_fault("device.pack"))
+        return hr_fail(HR_ERR_DEVICE, "packing of weights has failed");
     return stream->device->backend->pack(stream, weight, packed);
 }
 

@@ -1,5 +1,6 @@
 #include "io/fingerprint.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -27,7 +28,10 @@ static hr_status read_at(const open_file *file, int64_t at, size_t n)
     size_t done = 0;
 
     while (done < n) {
-        ssize_t got = pread(file->fd, file->block + done, n - done, at + (int64_t)done);
+        ssize_t got =
+            hr_fault_errno("file.read", EIO)
+                ? -1
+                : pread(file->fd, file->block + done, n - done, at + (int64_t)done);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
@@ -79,7 +83,7 @@ static hr_status check(open_file *file)
 {
     struct stat info;
 
-    if (file->fd < 0 || fstat(file->fd, &info) != 0)
+    if (file->fd < 0 || hr_fault_errno("file.stat", EIO) || fstat(file->fd, &info) != 0)
         return hr_fail(HR_ERR_IO, "cannot read %s: %s", file->path, strerror(errno));
     if (!S_ISREG(info.st_mode))
         return hr_fail(HR_ERR_IO, "cannot read %s: not a plain file", file->path);
@@ -96,7 +100,9 @@ hr_status hr_fingerprint_file(const char *path, hr_hash *out)
 
     HR_TRY(hr_alloc_or_fail(BLOCK, "a fingerprint", &memory));
     file.block = memory;
-    file.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    file.fd = hr_fault_errno("file.open", EMFILE)
+                  ? -1
+                  : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     status = check(&file);
     if (status == HR_OK)
         status = hash_blocks(&file, &text);

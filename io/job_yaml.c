@@ -1,5 +1,6 @@
 #include "io/job_yaml.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -89,9 +90,10 @@ static hr_status next_event(yaml_reader *reader, yaml_event_t *event)
     const yaml_parser_t *parser = &reader->parser;
     hr_job_place place;
     hr_status status;
+    bool no_memory = hr_fault("yaml.parse");
 
-    if (!yaml_parser_parse(&reader->parser, event)) {
-        if (parser->error == YAML_MEMORY_ERROR)
+    if (no_memory || !yaml_parser_parse(&reader->parser, event)) {
+        if (no_memory || parser->error == YAML_MEMORY_ERROR)
             return hr_fail(HR_ERR_NOMEM, "%s: out of memory while reading", reader->path);
         place = place_at(reader, parser->problem_mark);
         return hr_job_refuse(&place, "not YAML: %s",
@@ -248,7 +250,7 @@ hr_status hr_yaml_parse(const char *path, const char *text, size_t n_bytes,
         n_bytes -= 3;
     }
     HR_TRY(check_characters(path, text, n_bytes));
-    if (!yaml_parser_initialize(&reader.parser))
+    if (hr_fault("yaml.open") || !yaml_parser_initialize(&reader.parser))
         return hr_fail(HR_ERR_NOMEM, "%s: out of memory while reading", path);
     yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, n_bytes);

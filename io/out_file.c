@@ -1,5 +1,6 @@
 #include "io/out_file.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -57,14 +58,18 @@ static hr_status open_part(hr_out_file *file)
     if (stat(file->path, &info) == 0 && !S_ISREG(info.st_mode))
         return hr_fail(HR_ERR_IO, "cannot write %s: it is there and not a plain file",
                        file->path);
-    file->fd = open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    file->fd = hr_fault_errno("file.open", EACCES)
+                   ? -1
+                   : open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (file->fd < 0)
         return failed(file, "create");
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
         close(file->fd);
         return hr_fail(HR_ERR_ARG, "%s: another process is writing it", file->path);
     }
-    return ftruncate(file->fd, 0) == 0 ? HR_OK : failed(file, "empty");
+    if (hr_fault_errno("file.truncate", EIO) || ftruncate(file->fd, 0) != 0)
+        return failed(file, "empty");
+    return HR_OK;
 }
 
 static void destroy(hr_out_file *file)
@@ -102,7 +107,9 @@ hr_status hr_out_file_write(hr_out_file *file, const void *data, size_t n_bytes)
     if (file->status != HR_OK)
         return file->status;
     while (n_bytes > 0) {
-        ssize_t n = pwrite(file->fd, bytes, n_bytes, file->position);
+        ssize_t n = hr_fault_errno("file.write", ENOSPC)
+                        ? -1
+                        : pwrite(file->fd, bytes, n_bytes, file->position);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -150,11 +157,13 @@ const char *hr_out_file_part_path(const hr_out_file *file)
  * folder and say EINVAL. */
 static hr_status flush_folder(hr_out_file *file)
 {
-    int fd = open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = hr_fault_errno("file.open", EMFILE)
+                 ? -1
+                 : open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     if (fd < 0)
         return failed(file, "open the folder of");
-    if (fsync(fd) != 0 && errno != EINVAL)
+    if (hr_fault_errno("file.sync", EIO) || (fsync(fd) != 0 && errno != EINVAL))
         failed(file, "flush the folder of");
     close(fd);
     return file->status;
@@ -164,12 +173,14 @@ hr_status hr_out_file_commit(hr_out_file *file)
 {
     hr_status status;
 
-    if (file->status == HR_OK && fsync(file->fd) != 0)
+    if (file->status == HR_OK &&
+        (hr_fault_errno("file.sync", ENOSPC) || fsync(file->fd) != 0))
         failed(file, "flush");
-    if (close(file->fd) != 0)
+    if (close(file->fd) != 0 || hr_fault_errno("file.close", EIO))
         failed(file, "close");
     file->fd = -1;
-    if (file->status == HR_OK && rename(file->part, file->path) != 0)
+    if (file->status == HR_OK &&
+        (hr_fault_errno("file.rename", EIO) || rename(file->part, file->path) != 0))
         failed(file, "rename the finished part of");
     if (file->status != HR_OK)
         unlink(file->part);

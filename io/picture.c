@@ -1,5 +1,6 @@
 #include "io/picture.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "io/av.h"
 #include "io/out_file.h"
@@ -19,7 +20,7 @@ static hr_status open_encoder(const char *path, int width, int height,
     if (codec == NULL)
         return hr_fail(HR_ERR_UNSUPPORTED,
                        "cannot write %s: this libav has no PNG encoder", path);
-    encoder = avcodec_alloc_context3(codec);
+    encoder = hr_fault("av.alloc") ? NULL : avcodec_alloc_context3(codec);
     if (encoder == NULL)
         return hr_av_fail(path, "write", AVERROR(ENOMEM));
     encoder->width = width;
@@ -29,7 +30,7 @@ static hr_status open_encoder(const char *path, int width, int height,
     encoder->compression_level = ZLIB_LEVEL;
     encoder->thread_count = 1;
     encoder->flags |= AV_CODEC_FLAG_BITEXACT;
-    code = avcodec_open2(encoder, codec, NULL);
+    code = hr_fault("av.open") ? AVERROR(ENOMEM) : avcodec_open2(encoder, codec, NULL);
     if (code < 0) {
         avcodec_free_context(&encoder);
         return hr_av_fail(path, "start the PNG encoder for", code);
@@ -41,14 +42,14 @@ static hr_status open_encoder(const char *path, int width, int height,
 static hr_status make_frame(const char *path, const float *rgb, int width, int height,
                             AVFrame **out)
 {
-    AVFrame *frame = av_frame_alloc();
+    AVFrame *frame = hr_fault("av.alloc") ? NULL : av_frame_alloc();
     int code = AVERROR(ENOMEM);
 
     if (frame != NULL) {
         frame->format = AV_PIX_FMT_RGB24;
         frame->width = width;
         frame->height = height;
-        code = av_frame_get_buffer(frame, 0);
+        code = hr_fault("av.alloc") ? AVERROR(ENOMEM) : av_frame_get_buffer(frame, 0);
     }
     if (code < 0) {
         av_frame_free(&frame);
@@ -64,12 +65,13 @@ static hr_status make_frame(const char *path, const float *rgb, int width, int h
 /* A PNG is one packet, the file as it is. */
 static hr_status encode(const char *path, AVCodecContext *encoder, const AVFrame *frame)
 {
-    AVPacket *packet = av_packet_alloc();
+    AVPacket *packet = hr_fault("av.alloc") ? NULL : av_packet_alloc();
     hr_status status;
     int code = packet == NULL ? AVERROR(ENOMEM) : avcodec_send_frame(encoder, frame);
 
     if (code >= 0)
-        code = avcodec_receive_packet(encoder, packet);
+        code = hr_fault("av.encode") ? AVERROR(ENOMEM)
+                                     : avcodec_receive_packet(encoder, packet);
     if (code < 0)
         status = hr_av_fail(path, "encode", code);
     else

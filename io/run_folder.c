@@ -1,5 +1,6 @@
 #include "io/run_folder.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "io/frames.h"
@@ -18,7 +19,7 @@ static hr_status make_one(const char *path)
 {
     struct stat info;
 
-    if (mkdir(path, 0777) == 0)
+    if (!hr_fault_errno("file.mkdir", EACCES) && mkdir(path, 0777) == 0)
         return HR_OK;
     if (errno != EEXIST)
         return hr_fail(HR_ERR_IO, "cannot create folder %s: %s", path, strerror(errno));
@@ -169,11 +170,13 @@ static hr_status make_parent(const char *path)
 /* The lock goes with the descriptor, however the process ends. */
 static hr_status lock_folder(hr_run_folder *run)
 {
-    run->lock = open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    run->lock = hr_fault_errno("file.open", EMFILE)
+                    ? -1
+                    : open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (run->lock < 0)
         return hr_fail(HR_ERR_IO, "cannot open folder %s: %s", run->folder,
                        strerror(errno));
-    if (flock(run->lock, LOCK_EX | LOCK_NB) == 0)
+    if (!hr_fault_errno("file.lock", ENOLCK) && flock(run->lock, LOCK_EX | LOCK_NB) == 0)
         return HR_OK;
     if (errno == EWOULDBLOCK)
         return hr_fail(HR_ERR_ARG, "%s: another haloreel renders into this folder",
@@ -319,7 +322,7 @@ hr_status hr_disk_available(const char *path, uint64_t *out)
 {
     struct statvfs info;
 
-    if (statvfs(path, &info) != 0)
+    if (hr_fault_errno("file.statvfs", EIO) || statvfs(path, &info) != 0)
         return hr_fail(HR_ERR_IO, "%s: cannot tell how much disk is free: %s", path,
                        strerror(errno));
     *out = (uint64_t)info.f_bavail * (uint64_t)info.f_frsize;

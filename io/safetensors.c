@@ -1,5 +1,6 @@
 #include "io/safetensors.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "io/json.h"
@@ -53,13 +54,15 @@ static size_t element_size(const char *name, hr_dtype *dtype)
 
 static hr_status map_file(hr_safetensors *file)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = hr_fault_errno("file.open", EMFILE)
+                 ? -1
+                 : open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat info;
     hr_status status = HR_OK;
 
     if (fd < 0)
         return hr_fail(HR_ERR_IO, "%s: %s", file->path, strerror(errno));
-    if (fstat(fd, &info) != 0) {
+    if (hr_fault_errno("file.stat", EIO) || fstat(fd, &info) != 0) {
         status = hr_fail(HR_ERR_IO, "%s: %s", file->path, strerror(errno));
     } else if (!S_ISREG(info.st_mode)) {
         status = hr_fail(HR_ERR_IO, "%s: not a plain file", file->path);
@@ -69,7 +72,9 @@ static hr_status map_file(hr_safetensors *file)
                     file->path, (long long)info.st_size);
     } else {
         file->map_bytes = (size_t)info.st_size;
-        file->map = mmap(NULL, file->map_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+        file->map = hr_fault_errno("file.map", ENOMEM)
+                        ? MAP_FAILED
+                        : mmap(NULL, file->map_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (file->map == MAP_FAILED) {
             file->map = NULL;
             status = hr_fail(errno == ENOMEM ? HR_ERR_NOMEM : HR_ERR_IO,

@@ -1,6 +1,7 @@
 #include "io/scratch.h"
 
 #include "base/assert.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
@@ -26,8 +27,9 @@ static hr_status open_unnamed(hr_scratch *scratch)
     hr_status status = hr_text_printf(&path, "%s/.scratch-XXXXXX", scratch->folder);
 
     if (status == HR_OK) {
-        scratch->fd = mkostemp(path.s, O_CLOEXEC);
-        if (scratch->fd < 0 || unlink(path.s) != 0)
+        scratch->fd =
+            hr_fault_errno("file.open", EACCES) ? -1 : mkostemp(path.s, O_CLOEXEC);
+        if (scratch->fd < 0 || hr_fault_errno("file.unlink", EIO) || unlink(path.s) != 0)
             status = hr_fail(HR_ERR_IO, "cannot create a scratch file in %s: %s",
                              scratch->folder, strerror(errno));
     }
@@ -44,7 +46,8 @@ static hr_status reserve(const hr_scratch *scratch)
     if (bytes == 0)
         return HR_OK;
     do
-        error = posix_fallocate(scratch->fd, 0, bytes);
+        error =
+            hr_fault("file.allocate") ? ENOSPC : posix_fallocate(scratch->fd, 0, bytes);
     while (error == EINTR);
     if (error == 0)
         return HR_OK;
@@ -118,7 +121,8 @@ hr_status hr_scratch_write(hr_scratch *scratch, int64_t record, const void *data
     size_t left = scratch->record_bytes;
 
     while (left > 0) {
-        ssize_t n = pwrite(scratch->fd, bytes, left, at);
+        ssize_t n =
+            hr_fault_errno("file.write", EIO) ? -1 : pwrite(scratch->fd, bytes, left, at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -137,7 +141,8 @@ hr_status hr_scratch_read(const hr_scratch *scratch, int64_t record, void *out)
     size_t left = scratch->record_bytes;
 
     while (left > 0) {
-        ssize_t n = pread(scratch->fd, bytes, left, at);
+        ssize_t n =
+            hr_fault_errno("file.read", EIO) ? -1 : pread(scratch->fd, bytes, left, at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)

@@ -1,6 +1,7 @@
 #include "model/sentencepiece.h"
 
 extern "C" {
+#include "base/fault.h"
 #include "base/log.h"
 }
 
@@ -27,6 +28,8 @@ struct hr_sentencepiece {
 template <typename Work> static hr_status guarded(const char *what, Work work) noexcept
 {
     try {
+        if (hr_fault("sentencepiece.call"))
+            throw std::bad_alloc();
         return work();
     } catch (const std::bad_alloc &) {
         return hr_fail(HR_ERR_NOMEM, "%s: out of memory", what);

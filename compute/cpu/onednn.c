@@ -1,5 +1,6 @@
 #include "compute/cpu/onednn.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -54,7 +55,8 @@ struct hr_onednn {
 
 #define DNNL_TRY(call)                                                                   \
     do {                                                                                 \
-        dnnl_status_t dnnl_try_status = (call);                                          \
+        dnnl_status_t dnnl_try_status =                                                  \
+            hr_fault("onednn.call") ? dnnl_out_of_memory : (call);                       \
         if (dnnl_try_status != dnnl_success)                                             \
             return dnnl_try_status;                                                      \
     } while (0)
@@ -67,6 +69,9 @@ static hr_status checked(dnnl_status_t status, const char *what)
                    "oneDNN %d.%d: %s failed with status %d", DNNL_VERSION_MAJOR,
                    DNNL_VERSION_MINOR, what, (int)status);
 }
+
+#define CHECKED(call, what)                                                              \
+    checked(hr_fault("onednn.call") ? dnnl_out_of_memory : (call), (what))
 
 /* Where one of the process's devices has done it before, oneDNN answers that it is too
  * late. */
@@ -98,9 +103,9 @@ hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out)
         hr_alloc_or_fail((size_t)threads * sizeof(void *), "scratch pads", &memory),
         fail);
     onednn->scratchpads = memory;
-    HR_TRY_GOTO(checked(dnnl_engine_create(&onednn->engine, dnnl_cpu, 0), "engine"),
+    HR_TRY_GOTO(CHECKED(dnnl_engine_create(&onednn->engine, dnnl_cpu, 0), "engine"),
                 fail);
-    HR_TRY_GOTO(checked(dnnl_stream_create(&onednn->stream, onednn->engine,
+    HR_TRY_GOTO(CHECKED(dnnl_stream_create(&onednn->stream, onednn->engine,
                                            dnnl_stream_default_flags),
                         "stream"),
                 fail);
@@ -390,7 +395,7 @@ static hr_status weight_create(const hr_onednn *onednn, const_dnnl_primitive_des
         goto fail;
     }
     HR_TRY_GOTO(
-        checked(dnnl_memory_create(&weight->memory, md, onednn->engine, weight->data),
+        CHECKED(dnnl_memory_create(&weight->memory, md, onednn->engine, weight->data),
                 "memory"),
         fail);
     HR_TRY_GOTO(checked(reorder(onednn, from, weight->memory), "packing of weights"),
@@ -494,7 +499,7 @@ static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
     HR_TRY(hr_alloc_or_fail((size_t)onednn->threads * sizeof(thread_memories),
                             "a convolution", &memory));
     conv->memories = memory;
-    HR_TRY(checked(dnnl_primitive_create(&conv->primitive, pd), "primitive"));
+    HR_TRY(CHECKED(dnnl_primitive_create(&conv->primitive, pd), "primitive"));
     HR_TRY(checked(memories_init(onednn, conv, pd), "memory"));
     HR_TRY(checked(
         dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&conv->name),

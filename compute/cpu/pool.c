@@ -1,8 +1,10 @@
 #include "compute/cpu/pool.h"
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <errno.h>
 #include <omp.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -146,8 +148,10 @@ static hr_status start_threads(hr_pool *pool, int n)
 
     for (int i = 0; i < n; i++) {
         pool->threads[i] = (pool_thread){.pool = pool, .index = i + 1};
-        error = pthread_create(&pool->threads[i].thread, NULL, thread_main,
-                               &pool->threads[i]);
+        error = hr_fault("thread.create")
+                    ? EAGAIN
+                    : pthread_create(&pool->threads[i].thread, NULL, thread_main,
+                                     &pool->threads[i]);
         if (error != 0)
             return hr_fail(HR_ERR_NOMEM, "device cpu: cannot start thread %d of %d: %s",
                            i + 2, n + 1, strerror(error));

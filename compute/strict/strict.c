@@ -10,6 +10,7 @@
  * for, as if the device were infinitely slow (the cpu device, where a call returns with
  * the work done, is the other extreme). A destination on the host holds NaN until then; a
  * source on the host is read then; memory freed too early is gone then. */
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "compute/backend.h"
@@ -110,7 +111,8 @@ static hr_status strict_alloc(hr_device *device, size_t bytes, void **out)
 
     if (bytes > space_bytes || pages + strict->page > space_bytes - strict->used)
         return hr_fail(HR_ERR_NOMEM, "device strict: its address space is used up");
-    if (mprotect(real, pages, PROT_READ | PROT_WRITE) != 0)
+    if (hr_fault_errno("device.map", ENOMEM) ||
+        mprotect(real, pages, PROT_READ | PROT_WRITE) != 0)
         return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes on device strict: %s",
                        bytes, strerror(errno));
     memset(real, POISON, pages);

@@ -1,6 +1,6 @@
 """What the tests of the command line share. Only Python's standard library.
 
-Each test_*.py takes the path of the program as its first argument.
+Each test_*.py takes the paths of the program and of haloreel-faults as its first arguments.
 """
 import json
 import os
@@ -12,6 +12,10 @@ import tempfile
 import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/haloreel"
+# The same program, but for calls that can be made to fail (base/fault.h).
+FAULTS = PROGRAM + "-faults"
+if sys.argv[1:] and sys.argv[1].endswith("-faults"):
+    FAULTS = os.path.abspath(sys.argv.pop(1))
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 GOLDEN = os.path.join(SOURCE, "tests", "golden")
 SANITIZED = bool(os.environ.get("HR_SANITIZED"))  # the address sanitizer maps terabytes
