@@ -24,12 +24,19 @@ typedef struct hr_budget_now {
 
 typedef enum hr_decision { HR_GO_ON = 0, HR_SAVE, HR_SAVE_AND_STOP } hr_decision;
 
-/* Stops when the next round could not be followed by a checkpoint in time: a round counts
- * as long as the longest late one, half as much again. Saves when it is due, but by the
- * clock never so often that saving takes more than a fiftieth of the time. */
+/* Stops when the next round could not be followed by a checkpoint in time. Saves when it
+ * is due, but by the clock never so often that saving takes more than a fiftieth of the
+ * time, nor when a stop with its own checkpoint is near. */
 hr_decision hr_budget_decide(const hr_budget *budget, const hr_budget_now *now);
 
-/* Seconds that have to be left for another round. */
+/* Seconds that have to be left for another round: two rounds, the one that would start
+ * and those that other ranks are in the middle of when it ends, each as long as the
+ * longest late one and a quarter more; a checkpoint, half as long again as the last; the
+ * reserve. */
 double hr_budget_margin(const hr_budget *budget, const hr_budget_now *now);
+
+/* Seconds until the work stands still after a wish to stop, and the checkpoint is there:
+ * for a message. */
+double hr_budget_stop_seconds(const hr_budget *budget, const hr_budget_now *now);
 
 #endif
