@@ -97,10 +97,10 @@ static hr_status make_all(hr_vae *vae, hr_vae_source *source)
     return HR_OK;
 }
 
-/* A map's frames are counted from 0, the first that belongs to the latent frame behind the
- * one that a decoder was begun on; `frame` is the first that is as if it had been begun
- * earlier. Each causal convolution sees HR_VAE_PAST more. A frame doubler sees none of
- * the frames before 0, whatever they are. docs/vae.md has the sum for Wan's VAE. */
+/* A map's frames are counted from 0, the first that belongs to the latent frame behind
+ * the one that a decoder was begun on; `frame` is the first that is as if it had been
+ * begun earlier. Each causal convolution sees HR_VAE_PAST more. A frame doubler sees none
+ * of the frames before 0, whatever they are. docs/vae.md has the sum for Wan's VAE. */
 int64_t hr_vae_receptive_frames(const hr_vae_config *config)
 {
     int64_t frame = -1, rate = 1; /* rate: frames of a latent frame */
