@@ -44,8 +44,11 @@ hr_stage_clock hr_stage_begin(const hr_worker_hooks *hooks, hr_stage stage, int6
 
 hr_status hr_stage_next(hr_stage_clock *clock)
 {
-    if (clock->work_began <= 0)
+    if (clock->work_began <= 0) {
         clock->work_began = hr_clock_seconds();
+        if (clock->hooks != NULL && clock->hooks->on_work != NULL)
+            clock->hooks->on_work(clock->hooks->user, clock->stage);
+    }
     if (clock->hooks != NULL && clock->hooks->wish != NULL &&
         clock->hooks->wish(clock->hooks->user, NULL) == HR_WISH_STOP)
         return HR_ERR_CANCELLED;

@@ -80,6 +80,9 @@ typedef struct hr_worker_hooks {
      * other ranks than 0 (of whose wishes only HR_WISH_STOP counts) and beside the
      * denoising (where HR_WISH_STOP ends in HR_ERR_CANCELLED at once). */
     hr_wish (*wish)(void *user, const hr_pace *pace);
+    /* On every rank: its first unit of work of this stage begins, with all weights
+     * there. */
+    void (*on_work)(void *user, hr_stage stage);
     /* A checkpoint is on the disk, or could not be written (status, which has been
      * logged): the render goes on in both cases. */
     void (*on_saved)(void *user, const char *path, hr_status status);
