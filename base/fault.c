@@ -2,9 +2,12 @@
 
 #ifdef HR_FAULTS
 
+#    include "base/assert.h"
+#    include "base/log.h"
 #    include "base/memory.h"
 
 #    include <errno.h>
+#    include <fcntl.h>
 #    include <pthread.h>
 #    include <signal.h>
 #    include <stdint.h>
@@ -14,7 +17,7 @@
 #    include <time.h>
 #    include <unistd.h>
 
-enum { MAX_RULES = 16, MAX_PLACES = 4096, NAME_BYTES = 128 };
+enum { MAX_RULES = 16, MAX_PLACES = 4096, NAME_BYTES = 256 };
 
 typedef enum action { FAIL, KILL, STOP, SLEEP } action;
 
@@ -54,7 +57,7 @@ static int launched_rank(void)
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (getenv(names[i]) != NULL)
-            return atoi(getenv(names[i]));
+            return (int)strtol(getenv(names[i]), NULL, 10);
     return 0;
 }
 
@@ -71,9 +74,8 @@ static char *name_of(const place *p, char out[NAME_BYTES])
 /* A rule that cannot be read is a mistake of the test. */
 _Noreturn static void refuse(const char *text)
 {
-    fprintf(stderr, "HR_FAULT: expected POINT[@PLACE]:N[+][=ACTION][@rankR], found %s\n",
-            text);
-    abort();
+    hr_error("HR_FAULT: expected POINT[@PLACE]:N[+][=ACTION][@rankR], found %s", text);
+    hr_assert_failed("HR_FAULT can be read", __FILE__, __LINE__);
 }
 
 static void read_action(rule *r, const char *text)
@@ -86,10 +88,10 @@ static void read_action(rule *r, const char *text)
         r->action = STOP;
     } else if (strncmp(text, "sleep", 5) == 0) {
         r->action = SLEEP;
-        r->sleep_ms = atol(text + 5);
+        r->sleep_ms = strtol(text + 5, NULL, 10);
     } else if (strncmp(text, "errno", 5) == 0) {
         r->action = FAIL;
-        r->code = atoi(text + 5);
+        r->code = (int)strtol(text + 5, NULL, 10);
     } else {
         refuse(text);
     }
@@ -101,26 +103,26 @@ static void read_rule(char *text, int rank)
     char *at = strstr(text, "@rank"), *does = strchr(text, '='), *colon;
     rule r = {0};
 
-    if (at != NULL && atoi(at + strlen("@rank")) != rank)
+    if (at != NULL && strtol(at + strlen("@rank"), NULL, 10) != rank)
         return;
     if (at != NULL)
         *at = '\0';
     if (does != NULL)
         *does++ = '\0';
     colon = strrchr(text, ':');
-    if (colon == NULL || n_rules == MAX_RULES || strlen(text) >= NAME_BYTES)
-        refuse(text);
-    r.from = strtoull(colon + 1, NULL, 10);
-    r.stays = strchr(colon + 1, '+') != NULL;
-    if (r.from == 0)
+    if (colon != NULL) {
+        r.from = strtoull(colon + 1, NULL, 10);
+        r.stays = strchr(colon + 1, '+') != NULL;
+    }
+    if (r.from == 0 || n_rules == MAX_RULES || strlen(text) >= NAME_BYTES)
         refuse(text);
     *colon = '\0';
     at = strchr(text, '@');
     if (at != NULL) {
-        strcpy(r.place, at + 1);
         *at = '\0';
+        snprintf(r.place, sizeof r.place, "%s", at + 1);
     }
-    strcpy(r.point, text);
+    snprintf(r.point, sizeof r.point, "%s", text);
     if (does != NULL)
         read_action(&r, does);
     rules[n_rules++] = r;
@@ -130,9 +132,8 @@ static void read_rules(const char *wanted)
 {
     char text[2048], *save = NULL;
 
-    if (strlen(wanted) >= sizeof text)
+    if (snprintf(text, sizeof text, "%s", wanted) >= (int)sizeof text)
         refuse(wanted);
-    strcpy(text, wanted);
     for (char *s = strtok_r(text, ",", &save); s != NULL; s = strtok_r(NULL, ",", &save))
         read_rule(s, launched_rank());
 }
@@ -140,23 +141,23 @@ static void read_rules(const char *wanted)
 static void write_trace(void)
 {
     char path[4096], name[NAME_BYTES];
-    FILE *file;
+    int file;
 
     snprintf(path, sizeof path, "%s.%d", trace_path, launched_rank());
-    file = fopen(path, "w");
-    if (file == NULL)
-        return;
-    for (int i = 0; i < n_places; i++) {
+    file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    for (int i = 0; file >= 0 && i < n_places; i++) {
         const place *p = &places[i];
 
-        fprintf(file, "%s %s %llu\n", p->point, name_of(p, name),
+        dprintf(file, "%s %s %llu\n", p->point, name_of(p, name),
                 (unsigned long long)p->n_passes);
         if (p->failed_pass > 0)
-            fprintf(file, "failed %s %s %llu\n", p->point, name_of(p, name),
+            dprintf(file, "failed %s %s %llu\n", p->point, name,
                     (unsigned long long)p->failed_pass);
     }
-    fprintf(file, "live %zu\n", hr_mem_live_blocks());
-    fclose(file);
+    if (file < 0)
+        return;
+    dprintf(file, "live %zu\n", hr_mem_live_blocks());
+    close(file);
 }
 
 static void start(void)
