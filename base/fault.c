@@ -30,6 +30,7 @@ typedef struct rule {
     long sleep_ms;
     int code; /* errno; 0: what is usual there */
     uint64_t n_passes;
+    bool has_begun;
 } rule;
 
 typedef struct place {
@@ -187,12 +188,15 @@ static place *find(const place *here)
     return &places[i];
 }
 
-static bool is_meant(const rule *r, const place *p)
+static bool is_point(const rule *r, const place *p)
+{
+    return strcmp(r->point, "*") == 0 || strcmp(r->point, p->point) == 0;
+}
+
+static bool is_place(const rule *r, const place *p)
 {
     char name[NAME_BYTES];
 
-    if (strcmp(r->point, "*") != 0 && strcmp(r->point, p->point) != 0)
-        return false;
     return r->place[0] == '\0' || strcmp(r->place, name_of(p, name)) == 0;
 }
 
@@ -204,13 +208,14 @@ static bool meet(const place *here, rule *found)
     for (int i = 0; i < n_rules; i++) {
         rule *r = &rules[i];
 
-        if (!is_meant(r, here))
+        if (!is_point(r, here))
             continue;
-        r->n_passes++;
-        if (r->n_passes == r->from || (r->stays && r->n_passes > r->from)) {
-            *found = *r;
-            has_met = true;
-        }
+        r->n_passes += is_place(r, here);
+        if (r->n_passes < r->from || (r->has_begun && !r->stays))
+            continue;
+        r->has_begun = true;
+        *found = *r;
+        has_met = true;
     }
     return has_met;
 }

@@ -4,7 +4,8 @@
  *     HR_FAULT="POINT[@PLACE]:N[+][=ACTION][@rankR],..."
  *
  * The N-th pass (from 1) of POINT in a process takes the action; with + all later ones
- * too. POINT * is any. With @PLACE only passes of that place count. ACTION: fail
+ * too. POINT * is any. With @PLACE only passes of that place count; with + it is then
+ * later passes at any place. ACTION: fail
  * (default), errnoE (fail with that errno), kill (SIGKILL to itself), stop (SIGSTOP), or
  * sleepMS, after which the call goes on as if nothing had been. @rankR: on rank R of the
  * launcher only.

@@ -62,11 +62,14 @@ static void one_place_of_a_point(void **state)
     char rule[512];
 
     (void)state;
-    snprintf(rule, sizeof rule, "test.one@%s:%d:2", __FILE__, __LINE__ + 4);
-    hr_fault_set(rule);
-    for (int i = 1; i <= 4; i++) {
-        assert_true(passes());
-        assert_int_equal(i == 2, hr_fault("test.one"));
+    for (int stays = 0; stays < 2; stays++) {
+        snprintf(rule, sizeof rule, "test.one@%s:%d:2%s", __FILE__, __LINE__ + 4,
+                 stays ? "+" : "");
+        hr_fault_set(rule);
+        for (int i = 1; i <= 4; i++) {
+            assert_int_equal(i == 2 || (stays && i > 2), hr_fault("test.one"));
+            assert_int_equal(!stays || i < 2, passes());
+        }
     }
     hr_fault_set(NULL);
 }

@@ -13,7 +13,7 @@ import unittest
 
 PROGRAM = os.path.abspath(sys.argv.pop(1)) if len(sys.argv) > 1 else "build/haloreel"
 # The same program, but for calls that can be made to fail (base/fault.h).
-FAULTS = PROGRAM + "-faults"
+FAULTS = PROGRAM if PROGRAM.endswith("-faults") else PROGRAM + "-faults"
 if sys.argv[1:] and sys.argv[1].endswith("-faults"):
     FAULTS = os.path.abspath(sys.argv.pop(1))
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -35,6 +35,35 @@ mv "$here/code.part.$r" "$here/code.$r"
 """
 
 
+def start_ranks(folder, n, command, env=None, on_rank=None, deadline=DEADLINE):
+    """mpirun, in `folder`, with `command` on n ranks; what they say comes below folder/wrapped (Result).
+
+    `on_rank`: lines of shell that a rank runs before the program, by rank."""
+    wrapped = os.path.join(folder, "wrapped")
+    shutil.rmtree(wrapped, ignore_errors=True)
+    os.makedirs(wrapped)
+    files = {"wrapper.sh": WRAPPER, "watch.sh": WATCH}
+    files.update({f"rank-{rank}.sh": lines + "\n" for rank, lines in (on_rank or {}).items()})
+    for name, text in files.items():
+        with open(os.path.join(wrapped, name), "w") as file:
+            file.write(text)
+        os.chmod(file.name, 0o755)
+    return subprocess.Popen(
+        [MPIRUN, "--oversubscribe", "--bind-to", "none", "--timeout", str(deadline - 10), "-n", str(n),
+         os.path.join(wrapped, "wrapper.sh"), *command],
+        cwd=folder, env={**os.environ, **MPI_ENVIRONMENT, **(env or {})}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def end_ranks(folder, n, process, deadline=DEADLINE):
+    code = process.wait(timeout=deadline)
+    wrapped = os.path.join(folder, "wrapped")
+    until = time.monotonic() + 20  # a rank may end a little behind the launcher
+    while time.monotonic() < until and not all(Result.read(wrapped, "code", r) for r in range(n)):
+        time.sleep(0.02)
+    return Result(wrapped, n, code)
+
+
 class Result:
     """codes, outs and errors by rank; `code` is the launcher's."""
 
@@ -63,30 +92,14 @@ class Result:
 
 @unittest.skipIf(MPIRUN is None, "there is no mpirun")
 class RanksTest(CliTest):
-    def start(self, n, *arguments, on_rank=None):
-        """`on_rank`: lines of shell that a rank runs before the program, by rank."""
+    def start(self, n, *arguments, on_rank=None, env=None, program=PROGRAM):
         self.wrapped = self.path("wrapped")
-        shutil.rmtree(self.wrapped, ignore_errors=True)
-        os.makedirs(self.wrapped)
-        for name, text in (("wrapper.sh", WRAPPER), ("watch.sh", WATCH)):
-            os.chmod(self.write(os.path.join("wrapped", name), text), 0o755)
-        for rank, lines in (on_rank or {}).items():
-            self.write(os.path.join("wrapped", f"rank-{rank}.sh"), lines + "\n")
-        process = subprocess.Popen(
-            [MPIRUN, "--oversubscribe", "--bind-to", "none", "--timeout", str(DEADLINE - 10), "-n", str(n),
-             os.path.join(self.wrapped, "wrapper.sh"), PROGRAM, *arguments],
-            cwd=self.folder, env={**os.environ, **MPI_ENVIRONMENT}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start_ranks(self.folder, n, [program, *arguments], env, on_rank)
         self.addCleanup(process.kill)
         return process
 
     def ended(self, n, process):
-        code = process.wait(timeout=DEADLINE)
-        until = time.monotonic() + 20  # a rank may end a little behind the launcher
-        while time.monotonic() < until and not all(
-                Result.read(self.wrapped, "code", r) for r in range(n)):
-            time.sleep(0.02)
-        return Result(self.wrapped, n, code)
+        return end_ranks(self.folder, n, process)
 
     def run_ranks(self, n, *arguments, **options):
         return self.ended(n, self.start(n, *arguments, **options))
