@@ -36,7 +36,7 @@ void hr_log_set_sink(hr_log_sink_fn sink)
 
 hr_status hr_log_open(const char *path)
 {
-    FILE *file = hr_fault_errno("file.open", EACCES) ? NULL : fopen(path, "we");
+    FILE *file = hr_fault_errno("file.open", EACCES) ? NULL : fopen(path, "ae");
 
     if (file == NULL)
         return hr_fail(HR_ERR_IO, "cannot write log file %s: %s", path, strerror(errno));

@@ -20,7 +20,7 @@ typedef enum hr_log_level {
  * INFO. */
 void hr_log_set_level(hr_log_level level);
 
-/* Also writes each line, with the time of day, to `path` (truncated first). HR_ERR_IO
+/* Also writes each line, with the time of day, at the end of `path`. HR_ERR_IO
  * when it cannot be created. The folder must exist. */
 hr_status hr_log_open(const char *path);
 void hr_log_close(void);
