@@ -27,6 +27,8 @@ int hr_transport_rank(const hr_transport *transport);
 int hr_transport_size(const hr_transport *transport);
 /* Tags are 0 to this. */
 int hr_transport_max_tag(const hr_transport *transport);
+/* The address of an MPI_Comm of all processes that nothing here uses (native.h). */
+const void *hr_transport_native(const hr_transport *transport);
 
 typedef struct hr_message {
     hr_plane plane;

@@ -13,15 +13,17 @@
 
 #include <stdint.h>
 
-enum { HR_CHECKPOINT_MAX_HISTORY = 8 };
+enum { HR_CHECKPOINT_MAX_HISTORY = 8, HR_CHECKPOINT_MAX_BRANCHES = 8 };
 
-/* One window of one step, done with all its branches. */
+/* One window of one step, done with all its branches: 0 <= step < n_steps, 0 <= window <
+ * n_frames. */
 typedef struct hr_round {
     int32_t step, window;
 } hr_round;
 
 /* Something that waits to be used: a sample of a frame that is further already
- * (kind HR_PENDING_SAMPLE), or a window's prediction of a frame. */
+ * (kind HR_PENDING_SAMPLE), or a window's prediction of a frame. 0 <= step <= n_steps, -1
+ * <= window < n_frames, -1 <= branch < HR_CHECKPOINT_MAX_BRANCHES. */
 enum { HR_PENDING_SAMPLE = 0, HR_PENDING_PREDICTION = 1 };
 typedef struct hr_pending {
     int32_t kind, step, window, branch, frame;
@@ -44,7 +46,8 @@ typedef struct hr_checkpoint_head {
     hr_checkpoint_embeds prompt, negative_prompt;
     const hr_round *rounds; /* done, of steps that are not done for all windows */
     int64_t n_rounds;
-    int steps_done;    /* of all frames */
+    int steps_done;      /* of all frames */
+    int64_t rounds_done; /* in all */
     int64_t n_pending; /* after an open: of all ranks together; a save does not read it */
 } hr_checkpoint_head;
 

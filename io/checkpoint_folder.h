@@ -18,7 +18,8 @@ hr_status hr_checkpoint_path(const char *folder, int steps_done, int64_t rounds_
 hr_status hr_checkpoint_list(const char *folder, char ***paths, size_t *n);
 void hr_checkpoint_list_free(char **paths, size_t n);
 
-/* Removes all but the newest `keep`, and parts that a killed process left. */
-hr_status hr_checkpoint_prune(const char *folder, size_t keep);
+/* After a save of `newest`: removes what sorts behind it (damaged ones, of a past that
+ * was given up), then all but the newest `keep`, and parts that a killed process left. */
+hr_status hr_checkpoint_prune(const char *folder, const char *newest, size_t keep);
 
 #endif

@@ -30,15 +30,24 @@ static hr_status failed(hr_out_file *file, const char *doing)
     return file->status;
 }
 
-static hr_status set_names(hr_out_file *file, const char *path)
+hr_status hr_out_file_part_of(const char *path, char **out)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash == NULL ? path : slash + 1;
     hr_text part = {0};
-    hr_status status;
 
     if (*name == '\0')
         return hr_fail(HR_ERR_IO, "cannot write \"%s\": it names no file", path);
+    HR_TRY(hr_text_printf(&part, "%.*s.%s.part", (int)(name - path), path, name));
+    *out = part.s;
+    return HR_OK;
+}
+
+static hr_status set_names(hr_out_file *file, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    HR_TRY(hr_out_file_part_of(path, &file->part));
     file->path = hr_strdup(path);
     if (slash == NULL)
         file->folder = hr_strdup(".");
@@ -46,9 +55,7 @@ static hr_status set_names(hr_out_file *file, const char *path)
         file->folder = hr_strndup(path, slash == path ? 1 : (size_t)(slash - path));
     if (file->path == NULL || file->folder == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: the name %s", path);
-    status = hr_text_printf(&part, "%.*s.%s.part", (int)(name - path), path, name);
-    file->part = part.s;
-    return status;
+    return HR_OK;
 }
 
 static hr_status open_part(hr_out_file *file)

@@ -37,6 +37,9 @@ hr_status hr_out_file_commit(hr_out_file *file);
 /* Removes the part; takes NULL. */
 void hr_out_file_abandon(hr_out_file *file);
 
+/* The name of the part that belongs to `path`; hr_free it. */
+hr_status hr_out_file_part_of(const char *path, char **out);
+
 /* All in one. */
 hr_status hr_out_file_save(const char *path, const void *data, size_t n_bytes);
 
