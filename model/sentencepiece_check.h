@@ -7,8 +7,11 @@
 #include <stddef.h>
 
 /* HR_ERR_MODEL, logged with `path`: the file ends early (also between two fields, which
- * the library takes for a smaller vocabulary), or its normalization table points outside
- * of itself (which the library follows). */
+ * the library takes for a smaller vocabulary); it is no unigram model; its normalization
+ * table points outside of itself, has longer ways down than the library has room for, or
+ * a replacement of more than 1,024 bytes (the library follows and inserts them); it has
+ * user-defined symbols of more than 64 lengths (the library has room for 64 at a place
+ * of a prompt, and counts on). */
 hr_status hr_sentencepiece_check(const char *path, const void *data, size_t n_bytes);
 
 #endif
