@@ -2,6 +2,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/run_job.h"
+#include "cli/seeds.h"
+#include "cli/time_limit.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -19,6 +22,9 @@ enum {
     OPT_FRAMES_OUT,
     OPT_STOP_AFTER_STEP,
     OPT_FORCE,
+    OPT_FRESH,
+    OPT_DECODE_ONLY,
+    OPT_TIME_LIMIT,
     OPT_VERIFY,
     OPT_RANKS_PER_NODE,
     OPT_JSON,
@@ -31,6 +37,29 @@ enum {
         "usage", OPT_USAGE, 0, 0, "give a short usage message", -1                       \
     }
 
+#define TIME_LIMIT_OPTION                                                                \
+    {                                                                                    \
+        "time-limit", OPT_TIME_LIMIT, "TIME", 0,                                         \
+            "stop with a checkpoint in time for it: 90min, 1:30:00, seconds", 0          \
+    }
+#define SIDE_FILE_OPTIONS                                                                \
+    {"latents",                                                                          \
+     OPT_LATENTS,                                                                        \
+     "FILE",                                                                             \
+     0,                                                                                  \
+     "initial noise: safetensors, latents (1,C,F,h,w) F32",                              \
+     4},                                                                                 \
+        {"latents-out", OPT_LATENTS_OUT, "FILE", 0, "write the denoised latents", 4},    \
+    {                                                                                    \
+        "frames-out", OPT_FRAMES_OUT, "FILE", 0,                                         \
+            "write the frames (F,H,W,3) F32 in 0..1", 4                                  \
+    }
+#define MESSAGE_OPTIONS                                                                  \
+    {"quiet", 'q', 0, 0, "warnings and errors only", 5},                                 \
+    {                                                                                    \
+        "verbose", 'v', 0, 0, "more of what happens", 5                                  \
+    }
+
 static const struct argp_option render_list[] = {
     {"set", 's', "KEY=VALUE", 0, "set a key of the job file (below); any number of times",
      0},
@@ -39,25 +68,40 @@ static const struct argp_option render_list[] = {
     {"seed", OPT_SEED, "N", 0, "short for --set sampler.seed=N", 0},
     {"output", 'o', "FILE", 0,
      "put the video (.mp4) or still (.png) there and the run folder beside it", 0},
-    {"force", OPT_FORCE, 0, 0, "overwrite the video of an earlier run", 0},
-    {0, 0, 0, 0, "Several videos in one call, the model is loaded once:", 1},
+    TIME_LIMIT_OPTION,
+    {0, 0, 0, 0, "Where the run folder holds a run of the same job it goes on; else:", 1},
+    {"fresh", OPT_FRESH, 0, 0, "move that run aside, to RUN.old-1, and start over", 1},
+    {"force", OPT_FORCE, 0, 0,
+     "start over, and replace its video when the new one is there", 1},
+    {0, 0, 0, 0, "Several videos in one call, the model is loaded once:", 2},
     {"prompts", OPT_PROMPTS, "FILE", 0,
-     "one prompt a line; blank lines and # are skipped", 1},
-    {"seeds", OPT_SEEDS, "A..B", 0, "these seeds for each prompt; also A,B,C", 1},
-    {0, 0, 0, 0, "For tests and research:", 2},
-    {"latents", OPT_LATENTS, "FILE", 0,
-     "initial noise: safetensors, latents (1,C,F,h,w) F32", 2},
-    {"latents-out", OPT_LATENTS_OUT, "FILE", 0, "write the denoised latents", 2},
-    {"frames-out", OPT_FRAMES_OUT, "FILE", 0, "write the frames (F,H,W,3) F32 in 0..1",
-     2},
+     "one prompt a line; blank lines and # are skipped", 2},
+    {"seeds", OPT_SEEDS, "A..B", 0, "these seeds for each prompt; also A,B,C", 2},
+    {0, 0, 0, 0, "Parts of a render:", 3},
     {"stop-after-step", OPT_STOP_AFTER_STEP, "K", 0,
-     "stop after K steps, write the latents, do not decode", 2},
+     "stop after K steps, with a checkpoint and a preview; haloreel resume goes on", 3},
+    {"decode-only", OPT_DECODE_ONLY, "FILE", 0,
+     "decode the latents.h5 of a run; the job is that of the file", 3},
+    {0, 0, 0, 0, "For tests and research:", 4},
+    SIDE_FILE_OPTIONS,
     {"verify", OPT_VERIFY, 0, 0,
      "render a tiny job on one rank and on all, and say whether the bits are the same",
-     2},
-    {0, 0, 0, 0, "Messages:", 3},
-    {"quiet", 'q', 0, 0, "warnings and errors only", 3},
-    {"verbose", 'v', 0, 0, "more of what happens", 3},
+     4},
+    {0, 0, 0, 0, "Messages:", 5},
+    MESSAGE_OPTIONS,
+    HELP_OPTIONS,
+    {0},
+};
+
+static const struct argp_option resume_list[] = {
+    {"set", 's', "KEY=VALUE", 0,
+     "set a key that does not change the video (device, layout.*, ...)", 0},
+    {"output", 'o', "FILE", 0, "put the video (.mp4) or still (.png) there", 0},
+    TIME_LIMIT_OPTION,
+    {"stop-after-step", OPT_STOP_AFTER_STEP, "K", 0,
+     "stop after K steps, with a checkpoint and a preview", 0},
+    SIDE_FILE_OPTIONS,
+    MESSAGE_OPTIONS,
     HELP_OPTIONS,
     {0},
 };
@@ -70,8 +114,7 @@ static const struct argp_option plan_list[] = {
     {"ranks", 'n', "N", 0, "ranks that would render (1)", 0},
     {"ranks-per-node", OPT_RANKS_PER_NODE, "M", 0, "ranks on one host (all)", 0},
     {"json", OPT_JSON, 0, 0, "one JSON object in place of text", 0},
-    {"quiet", 'q', 0, 0, "warnings and errors only", 0},
-    {"verbose", 'v', 0, 0, "more of what happens", 0},
+    MESSAGE_OPTIONS,
     HELP_OPTIONS,
     {0},
 };
@@ -83,7 +126,7 @@ typedef struct raw_options {
     hr_render_options *out;
     const char *sets[1024]; /* "key=value" of --set, in order */
     size_t n_sets;
-    const char *prompt, *model, *seed, *seeds, *stop_after_step;
+    const char *prompt, *model, *seed, *seeds, *stop_after_step, *time_limit;
     const char *ranks, *ranks_per_node;
     hr_log_level level;
 } raw_options;
@@ -96,6 +139,12 @@ static error_t parse_output(int key, char *value, raw_options *raw)
         return 0;
     case OPT_FORCE:
         raw->out->force = true;
+        return 0;
+    case OPT_FRESH:
+        raw->out->fresh = true;
+        return 0;
+    case OPT_DECODE_ONLY:
+        raw->out->decode_only = value;
         return 0;
     case OPT_PROMPTS:
         raw->out->prompts_file = value;
@@ -147,6 +196,20 @@ static error_t show_help(struct argp_state *state, raw_options *raw, unsigned fl
     return 0;
 }
 
+static error_t take_argument(char *value, struct argp_state *state, raw_options *raw)
+{
+    bool is_resume = raw->out->call == HR_CALL_RESUME;
+    const char **place = is_resume ? &raw->out->resume : &raw->out->job_file;
+
+    if (*place != NULL) {
+        argp_error(state, "one %s only: %s is the second",
+                   is_resume ? "run folder" : "job file", value);
+        return EINVAL;
+    }
+    *place = value;
+    return 0;
+}
+
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     raw_options *raw = state->input;
@@ -178,12 +241,17 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPT_STOP_AFTER_STEP:
         raw->stop_after_step = value;
         return 0;
+    case OPT_TIME_LIMIT:
+        raw->time_limit = value;
+        return 0;
     case ARGP_KEY_ARG:
-        if (raw->out->job_file != NULL) {
-            argp_error(state, "one job file only: %s is the second", value);
+        return take_argument(value, state, raw);
+    case ARGP_KEY_END:
+        if (raw->out->call == HR_CALL_RESUME && raw->out->resume == NULL &&
+            !raw->out->is_help) {
+            argp_error(state, "resume what? give a run folder");
             return EINVAL;
         }
-        raw->out->job_file = value;
         return 0;
     default:
         return parse_plan(key, value, raw);
@@ -205,58 +273,6 @@ static hr_status set_key(hr_job *job, const char *origin, const char *key,
     return status;
 }
 
-/* One whole number at *text, which is moved behind it. */
-static bool scan_seed(const char **text, uint64_t *out)
-{
-    char *end;
-
-    errno = 0;
-    if (**text < '0' || **text > '9')
-        return false;
-    *out = strtoull(*text, &end, 10);
-    *text = end;
-    return errno == 0;
-}
-
-static void shrink_seeds(hr_render_options *options)
-{
-    void *less = hr_realloc(options->seeds, options->n_seeds * sizeof(uint64_t));
-
-    if (less != NULL)
-        options->seeds = less;
-}
-
-static hr_status parse_seeds(const char *text, hr_render_options *options)
-{
-    const char *at = text;
-    uint64_t first, last;
-
-    if (text == NULL)
-        return HR_OK;
-    HR_TRY(hr_alloc_or_fail(HR_MAX_SEEDS * sizeof(uint64_t), "seeds",
-                            (void **)&options->seeds));
-    do {
-        if (!scan_seed(&at, &first))
-            break;
-        last = first;
-        if (strncmp(at, "..", 2) == 0) {
-            at += 2;
-            if (!scan_seed(&at, &last) || last < first)
-                break;
-        }
-        if (last - first >= HR_MAX_SEEDS - options->n_seeds)
-            return hr_fail(HR_ERR_ARG, "--seeds: %s: more than %d seeds", text,
-                           HR_MAX_SEEDS);
-        for (uint64_t i = 0; i <= last - first; i++)
-            options->seeds[options->n_seeds++] = first + i;
-        if (*at == '\0') {
-            shrink_seeds(options);
-            return HR_OK;
-        }
-    } while (*at++ == ',');
-    return hr_fail(HR_ERR_ARG, "--seeds: %s is not like 1..8 or 1,5,9", text);
-}
-
 /* A whole number in 1..max; NULL leaves *out as it is. */
 static hr_status parse_number(const char *option, const char *text, long max, int *out)
 {
@@ -272,8 +288,21 @@ static hr_status parse_number(const char *option, const char *text, long max, in
     return HR_OK;
 }
 
+static hr_status parse_time_limit(const char *text, double *out)
+{
+    if (text == NULL || hr_time_scan(text, out))
+        return HR_OK;
+    return hr_fail(HR_ERR_ARG, "--time-limit: %s is not like 90min, 1:30:00 or 5400",
+                   text);
+}
+
 static hr_status apply(const raw_options *raw, hr_render_options *out)
 {
+    if (out->job_file != NULL && out->decode_only != NULL)
+        return hr_fail(HR_ERR_ARG,
+                       "--decode-only: the job is that of the file: %s is "
+                       "one too many",
+                       out->job_file);
     if (out->job_file != NULL)
         HR_TRY(hr_job_load(out->job_file, &out->job));
     for (size_t i = 0; i < raw->n_sets; i++)
@@ -281,12 +310,14 @@ static hr_status apply(const raw_options *raw, hr_render_options *out)
     HR_TRY(set_key(&out->job, "--prompt", "prompt", raw->prompt));
     HR_TRY(set_key(&out->job, "--model", "model", raw->model));
     HR_TRY(set_key(&out->job, "--seed", "sampler.seed", raw->seed));
-    HR_TRY(parse_seeds(raw->seeds, out));
+    HR_TRY(hr_seeds_parse(raw->seeds, &out->seeds, &out->n_seeds));
     HR_TRY(parse_number("--ranks", raw->ranks, MAX_RANKS, &out->ranks));
     HR_TRY(parse_number("--ranks-per-node", raw->ranks_per_node, MAX_RANKS,
                         &out->ranks_per_host));
-    return parse_number("--stop-after-step", raw->stop_after_step, 100000,
-                        &out->stop_after_step);
+    HR_TRY(parse_number("--stop-after-step", raw->stop_after_step, 100000,
+                        &out->stop_after_step));
+    HR_TRY(parse_time_limit(raw->time_limit, &out->time_limit));
+    return out->resume != NULL || out->decode_only != NULL ? hr_run_job_take(out) : HR_OK;
 }
 
 /* The keys of the job file go below the options. */
@@ -327,14 +358,26 @@ hr_status hr_render_options_parse(const hr_command_line *line, hr_render_options
         NULL,
         NULL,
         NULL};
+    static const struct argp resume_argp = {
+        resume_list,
+        parse_option,
+        "RUN",
+        "Goes on with the run in the folder RUN, which was stopped or lost its machine: "
+        "from its newest whole checkpoint or its latents, on any number of ranks, to the "
+        "same bits. A run that is done says so.",
+        NULL,
+        NULL,
+        NULL};
+    static const struct argp *const argps[] = {[HR_CALL_RENDER] = &render_argp,
+                                               [HR_CALL_RESUME] = &resume_argp,
+                                               [HR_CALL_PLAN] = &plan_argp};
     raw_options raw = {.out = out, .level = HR_LOG_INFO};
     unsigned flags = ARGP_NO_EXIT | ARGP_NO_HELP | (line->is_silent ? ARGP_NO_ERRS : 0U);
     hr_status status = HR_OK;
 
-    *out = (hr_render_options){.ranks = 1};
+    *out = (hr_render_options){.call = line->call, .ranks = 1};
     hr_job_init(&out->job);
-    if (argp_parse(line->is_plan ? &plan_argp : &render_argp, line->argc, line->argv,
-                   flags, NULL, &raw) != 0)
+    if (argp_parse(argps[line->call], line->argc, line->argv, flags, NULL, &raw) != 0)
         status = HR_ERR_ARG;
     hr_log_set_level(raw.level);
     if (status == HR_OK && !out->is_help)

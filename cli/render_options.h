@@ -7,8 +7,6 @@
 
 #include <stdbool.h>
 
-enum { HR_MAX_SEEDS = 10000 };
-
 typedef struct hr_render_options {
     const char *job_file;    /* NULL: none */
     hr_job job;              /* the file's keys and what the options set */
