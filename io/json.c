@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DEPTH = 64, FEW_MEMBERS = 16 };
+enum { MAX_DEPTH = 64, MAX_VALUES = 1 << 22, FEW_MEMBERS = 16 };
 
 struct hr_json {
     char *name;
@@ -108,20 +108,30 @@ static size_t infinity_at(const char *text, size_t i, size_t n)
                                                                             : 0;
 }
 
+/* What a text may hold is counted before any memory is taken for it: a value of two
+ * characters, "1,", takes a hundred bytes. */
+typedef struct scan_counts {
+    int depth;
+    size_t n_values; /* or one less */
+} scan_counts;
+
 /* Checks one character outside strings, and the whole number when one starts there; *i is
  * moved to the last character checked. */
 static hr_status scan_outside(const char *name, const char *text, size_t n, size_t *i,
-                              int *depth)
+                              scan_counts *counts)
 {
     char c = text[*i];
 
+    counts->n_values += c == ',' || c == '{' || c == '[';
+    if (counts->n_values > MAX_VALUES)
+        return fail_at(name, text, *i, "more than 4194304 values");
     if (infinity_at(text, *i, n) > 0) {
         *i += infinity_at(text, *i, n) - 1;
     } else if (c == '{' || c == '[') {
-        if (++*depth > MAX_DEPTH)
+        if (++counts->depth > MAX_DEPTH)
             return fail_at(name, text, *i, "nested deeper than 64");
     } else if (c == '}' || c == ']') {
-        --*depth;
+        --counts->depth;
     } else if (c == '-' || (c >= '0' && c <= '9')) {
         size_t end = skip_number(text, *i, n);
         if (end == *i)
@@ -138,7 +148,7 @@ static hr_status scan_outside(const char *name, const char *text, size_t n, size
 static hr_status scan_text(const char *name, const char *text, size_t n)
 {
     size_t bad = hr_utf8_check(text, n);
-    int depth = 0;
+    scan_counts counts = {0};
     bool in_string = false;
 
     if (bad < n)
@@ -148,7 +158,7 @@ static hr_status scan_text(const char *name, const char *text, size_t n)
         if (c == '"') {
             in_string = !in_string;
         } else if (!in_string) {
-            HR_TRY(scan_outside(name, text, n, &i, &depth));
+            HR_TRY(scan_outside(name, text, n, &i, &counts));
         } else if ((unsigned char)c < 0x20) {
             return fail_at(name, text, i, "control character in a string");
         } else if (c == '\\') {

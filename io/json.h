@@ -21,7 +21,8 @@ typedef struct hr_json hr_json;
 typedef struct hr_json_node hr_json_node;
 
 /* Reads a file of at most max_bytes; the top must be an object. Refuses invalid UTF-8,
- * duplicate keys and nesting deeper than 64. Caller closes (NULL is fine). */
+ * duplicate keys, nesting deeper than 64 and more than 4,194,304 values (which take less
+ * than 1 GB). Caller closes (NULL is fine). */
 hr_status hr_json_open(const char *path, size_t max_bytes, hr_json **out);
 /* The same from memory; `name` is used in messages. The text is not kept. */
 hr_status hr_json_parse(const char *name, const char *text, size_t n_bytes,

@@ -143,6 +143,21 @@ static void deep_nesting_is_refused(void **state)
     refused(text, "nested deeper than 64");
 }
 
+/* Before they take memory: a value of two characters takes a hundred bytes. */
+static void too_many_values_are_refused(void **state)
+{
+    enum { N = 1 << 22 };
+    hr_text text = {0};
+
+    (void)state;
+    hr_test_ok(hr_text_add(&text, "{\"a\": [0"));
+    for (int i = 0; i < N; i++)
+        hr_test_ok(hr_text_append(&text, ",0", 2));
+    hr_test_ok(hr_text_add(&text, "]}"));
+    refused(text.s, "more than 4194304 values");
+    hr_text_free(&text);
+}
+
 static void typed_members(void **state)
 {
     hr_json *json;
@@ -294,6 +309,7 @@ int main(void)
         cmocka_unit_test_teardown(strict_numbers_are_taken, hr_test_leak_teardown),
         cmocka_unit_test_teardown(duplicate_keys_are_refused, hr_test_leak_teardown),
         cmocka_unit_test_teardown(deep_nesting_is_refused, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(too_many_values_are_refused, hr_test_leak_teardown),
         cmocka_unit_test_teardown(typed_members, hr_test_leak_teardown),
         cmocka_unit_test_teardown(wrong_members_name_path_found_and_expected,
                                   hr_test_leak_teardown),
