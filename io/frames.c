@@ -1,8 +1,7 @@
 #include "io/frames.h"
 
+#include "base/fault.h"
 #include "base/log.h"
-#include "base/memory.h"
-#include "base/text.h"
 #include "io/picture.h"
 
 #include <dirent.h>
@@ -10,38 +9,57 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-struct hr_frames_writer {
-    hr_text folder, part;
-    int64_t width, height, n_done;
-};
 
 static hr_status cannot(const char *do_what, const char *path)
 {
     return hr_fail(HR_ERR_IO, "cannot %s folder %s: %s", do_what, path, strerror(errno));
 }
 
-static bool is_numbered(const char *name, const char *prefix)
+hr_status hr_frames_path(const char *folder, int64_t i, hr_text *out)
 {
-    size_t n = strlen(name), n_prefix = strlen(prefix);
-
-    return strncmp(name, prefix, n_prefix) == 0 && n > n_prefix + 4 &&
-           strcmp(name + n - 4, ".png") == 0;
+    return hr_text_printf(out, "%s/frame-%04" PRId64 ".png", folder, i + 1);
 }
 
-hr_status hr_frames_clear(const char *path, const char *prefix)
+hr_status hr_frames_write(const char *folder, int64_t i, const float *rgb, int64_t width,
+                          int64_t height)
 {
-    DIR *dir = opendir(path);
+    hr_text path = {0};
+    hr_status status = hr_frames_path(folder, i, &path);
+
+    if (status == HR_OK)
+        status = hr_picture_write_png(path.s, rgb, width, height);
+    hr_text_free(&path);
+    return status;
+}
+
+/* Whether `name` is a picture from number `first` on (from 1), or a half-written one. */
+static bool is_numbered(const char *name, const char *prefix, int64_t first)
+{
+    bool is_part = name[0] == '.';
+    size_t n_prefix = strlen(prefix);
+    const char *number = name + is_part + n_prefix;
+    char *end;
+
+    if (strncmp(name + is_part, prefix, n_prefix) != 0)
+        return false;
+    return strtoll(number, &end, 10) >= (is_part ? 0 : first) && end > number &&
+           strcmp(end, is_part ? ".png.part" : ".png") == 0;
+}
+
+static hr_status drop(const char *path, const char *prefix, int64_t first)
+{
+    DIR *dir = hr_fault_errno("file.opendir", EACCES) ? NULL : opendir(path);
     const struct dirent *entry;
 
     if (dir == NULL)
         return errno == ENOENT || errno == ENOTDIR ? HR_OK : cannot("read", path);
     while ((entry = readdir(dir)) != NULL)
-        if (is_numbered(entry->d_name, prefix) &&
-            unlinkat(dirfd(dir), entry->d_name, 0) != 0) {
+        if (is_numbered(entry->d_name, prefix, first) &&
+            (hr_fault_errno("file.unlink", EACCES) ||
+             unlinkat(dirfd(dir), entry->d_name, 0) != 0)) {
             closedir(dir);
             return cannot("empty", path);
         }
@@ -49,77 +67,22 @@ hr_status hr_frames_clear(const char *path, const char *prefix)
     return HR_OK;
 }
 
-/* Also where it is not there. */
-static hr_status remove_folder(const char *path)
+hr_status hr_frames_drop(const char *folder, int64_t first)
 {
-    HR_TRY(hr_frames_clear(path, "frame-"));
-    return rmdir(path) == 0 || errno == ENOENT ? HR_OK : cannot("remove", path);
+    return drop(folder, "frame-", first + 1);
 }
 
-static hr_status name_folders(hr_frames_writer *writer, const char *folder)
+hr_status hr_frames_clear(const char *folder, const char *prefix)
 {
-    const char *slash = strrchr(folder, '/');
-    size_t parent = slash != NULL ? (size_t)(slash - folder) + 1 : 0;
-
-    HR_TRY(hr_text_add(&writer->folder, folder));
-    HR_TRY(hr_text_append(&writer->part, folder, parent));
-    return hr_text_printf(&writer->part, ".%s.part", folder + parent);
+    return drop(folder, prefix, 0);
 }
 
-hr_status hr_frames_begin(const char *folder, int64_t width, int64_t height,
-                          hr_frames_writer **out)
+hr_status hr_frames_move(const char *from, const char *to)
 {
-    void *memory;
-    hr_frames_writer *writer;
-    hr_status status;
-
-    HR_TRY(hr_alloc_or_fail(sizeof *writer, "a writer of pictures", &memory));
-    writer = memory;
-    writer->width = width;
-    writer->height = height;
-    status = name_folders(writer, folder);
-    if (status == HR_OK)
-        status = remove_folder(writer->part.s);
-    if (status == HR_OK && mkdir(writer->part.s, 0777) != 0)
-        status = cannot("make", writer->part.s);
-    if (status != HR_OK) {
-        hr_frames_abandon(writer);
-        return status;
-    }
-    *out = writer;
+    HR_TRY(hr_frames_drop(to, 0));
+    if (hr_fault_errno("file.rmdir", EACCES) || (rmdir(to) != 0 && errno != ENOENT))
+        return cannot("remove", to);
+    if (hr_fault_errno("file.rename", EACCES) || rename(from, to) != 0)
+        return cannot("make", to);
     return HR_OK;
-}
-
-hr_status hr_frames_append(hr_frames_writer *writer, const float *rgb)
-{
-    hr_text path = {0};
-    hr_status status = hr_text_printf(&path, "%s/frame-%04" PRId64 ".png", writer->part.s,
-                                      writer->n_done + 1);
-
-    if (status == HR_OK)
-        status = hr_picture_write_png(path.s, rgb, writer->width, writer->height);
-    hr_text_free(&path);
-    writer->n_done++;
-    return status;
-}
-
-hr_status hr_frames_finish(hr_frames_writer *writer)
-{
-    hr_status status = remove_folder(writer->folder.s);
-
-    if (status == HR_OK && rename(writer->part.s, writer->folder.s) != 0)
-        status = cannot("make", writer->folder.s);
-    hr_frames_abandon(writer);
-    return status;
-}
-
-void hr_frames_abandon(hr_frames_writer *writer)
-{
-    if (writer == NULL)
-        return;
-    if (writer->part.s != NULL && remove_folder(writer->part.s) != HR_OK)
-        hr_debug("a part of the film is left in %s", writer->part.s);
-    hr_text_free(&writer->folder);
-    hr_text_free(&writer->part);
-    hr_free(writer);
 }

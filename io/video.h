@@ -7,6 +7,7 @@
 #ifndef HR_IO_VIDEO_H
 #define HR_IO_VIDEO_H
 
+#include "base/hash.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -27,6 +28,12 @@ hr_status hr_video_append(hr_video_writer *writer, const float *rgb);
 hr_status hr_video_finish(hr_video_writer *writer);
 /* Removes what was written; takes NULL. */
 void hr_video_abandon(hr_video_writer *writer);
+
+/* What a film of these options depends on beside its frames: the encoder's version and
+ * its head of every film, hashed. Films of equal ones can be joined (io/video_join.h).
+ * `path` is for a failure's message. */
+hr_status hr_video_encoder(const char *path, const hr_video_options *options,
+                           hr_hash *out);
 
 /* Whether this libav can write H.264; `name` gets the encoder's name ("libx264"). For
  * doctor. */

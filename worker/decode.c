@@ -1,14 +1,15 @@
 #include "worker/decode.h"
 
 #include "base/memory.h"
+#include "base/text.h"
+#include "worker/pieces.h"
 #include "worker/progress.h"
-#include "worker/segments.h"
 
 typedef struct decode {
     hr_worker *worker;
     const hr_render *render;
     const hr_frame_source *source;
-    hr_segments segments;
+    hr_pieces pieces;
     hr_group *rows;          /* the ranks that have rows; NULL on others and alone */
     int n_ranks;             /* of them */
     hr_vae_decoder *decoder; /* NULL without rows */
@@ -19,7 +20,9 @@ typedef struct decode {
     float *latent;           /* host: the frame that was fetched */
     float *pictures;         /* host: those of a latent frame, on rank 0 whole */
     hr_exchange *messages;
-    int64_t n_saved;
+    int64_t n_kept;      /* pictures that were done before, in closed segments */
+    int64_t first_frame; /* of the latent, whose pictures are to be made */
+    int64_t n_saved;     /* pictures, those before included */
 } decode;
 
 static bool is_first_rank(const decode *d)
@@ -70,7 +73,7 @@ static hr_status open_decoder(decode *d)
     const hr_plan *p = d->render->plan;
     const hr_vae_decoder_options options = {
         .height = p->latent_height, .width = p->latent_width, .group = d->rows};
-    int64_t n_held = d->segments.blended * d->n_pictures;
+    int64_t n_held = d->pieces.blended * d->n_pictures;
     const hr_vae *vae;
 
     if (hr_group_rank(d->worker->group) >= d->n_ranks)
@@ -103,23 +106,67 @@ static hr_status open_host(decode *d)
     return hr_alloc_or_fail(n * sizeof *d->messages, "messages", (void **)&d->messages);
 }
 
+static void keep(void *user, int64_t picture, hr_hash hash)
+{
+    const decode *d = user;
+
+    if (d->render->receipt != NULL)
+        hr_receipt_set_frame(d->render->receipt, picture, hash);
+}
+
+/* What decides about the pictures: the same identity, the same pictures. */
+static hr_status hash_source(const hr_checkpointing *c, hr_hash *out)
+{
+    hr_text both = {0};
+    hr_status status = hr_text_printf(&both, "%s\n%s", c->job != NULL ? c->job : "",
+                                      c->model != NULL ? c->model : "");
+
+    if (status == HR_OK)
+        *out = hr_hash_bytes(both.s, both.length);
+    hr_text_free(&both);
+    return status;
+}
+
+static hr_status open_saver(decode *d)
+{
+    const hr_plan *p = d->render->plan;
+    const hr_save_options nowhere = {0};
+    hr_saver_film film = {.n_frames = p->frames,
+                          .height = p->height,
+                          .width = p->width,
+                          .per_latent = d->n_pictures,
+                          .fps = d->render->job->fps,
+                          .done = keep,
+                          .user = d};
+
+    if (!is_dry(d))
+        film.segments_folder = d->render->checkpointing.segments_folder;
+    HR_TRY(hash_source(&d->render->checkpointing, &film.source));
+    HR_TRY(hr_saver_open(is_dry(d) ? &nowhere : &d->render->save, &film, &d->saver));
+    d->n_kept = hr_saver_done(d->saver);
+    return HR_OK;
+}
+
+/* Rank 0 knows what is there already. */
 static hr_status open_all(decode *d)
 {
     const hr_plan *p = d->render->plan;
-    const int64_t shape[3] = {p->frames, p->height, p->width};
-    const hr_save_options nowhere = {0};
 
     d->n_pictures = hr_model_get_config(d->worker->model)->vae.scale_temporal;
     d->row_values = p->width * 3;
-    d->segments = hr_segments_make(
-        p->latent_frames, p->decode == HR_DECODE_WINDOWED ? p->windows.length : 0);
+    d->pieces = hr_pieces_make(p->latent_frames,
+                               p->decode == HR_DECODE_WINDOWED ? p->windows.length : 0);
+    if (is_first_rank(d))
+        HR_TRY(open_saver(d));
+    HR_TRY(hr_group_broadcast(d->worker->group, 0, &d->n_kept, sizeof d->n_kept));
+    d->n_saved = d->n_kept;
+    if (d->n_kept > 0) /* a latent frame's first, and all of frame 0 are there */
+        d->first_frame = (d->n_kept - 1) / d->n_pictures + 1;
+    if (d->n_kept == p->frames)
+        return HR_OK;
     HR_TRY(make_group(d));
     HR_TRY(open_decoder(d));
-    HR_TRY(open_host(d));
-    if (!is_first_rank(d))
-        return HR_OK;
-    return hr_saver_open(is_dry(d) ? &nowhere : &d->render->save, shape,
-                         d->render->job->fps, &d->saver);
+    return open_host(d);
 }
 
 /* The bands of `n` pictures into rank 0's, straight to their places. */
@@ -155,12 +202,11 @@ static hr_status save(decode *d, int64_t n)
         return HR_OK;
     for (int64_t t = 0; t < n; t++) {
         const float *picture = d->pictures + t * picture_values(d);
+        hr_hash hash = hr_hash_bytes(picture, (size_t)picture_values(d) * sizeof(float));
 
-        HR_TRY(hr_saver_frame(d->saver, picture));
+        HR_TRY(hr_saver_frame(d->saver, picture, hash));
         if (receipt != NULL)
-            hr_receipt_set_frame(
-                receipt, d->n_saved + t,
-                hr_hash_bytes(picture, (size_t)picture_values(d) * sizeof(float)));
+            hr_receipt_set_frame(receipt, d->n_saved + t, hash);
     }
     return HR_OK;
 }
@@ -185,10 +231,10 @@ static hr_status hand_over(decode *d, const hr_tensor *band)
 /* band = (1 - w) held + w band, picture by picture; `at`: of the blended frames. */
 static hr_status blend(decode *d, const hr_tensor *band, int64_t at)
 {
-    int64_t n = band->dim[0], n_blended = d->segments.blended * d->n_pictures;
+    int64_t n = band->dim[0], n_blended = d->pieces.blended * d->n_pictures;
 
     for (int64_t t = 0; t < n; t++) {
-        float weight = hr_segments_weight(at * d->n_pictures + t, n_blended);
+        float weight = hr_pieces_weight(at * d->n_pictures + t, n_blended);
         hr_tensor picture = hr_tensor_slice(band, t, 1);
 
         HR_TRY(hr_op_lincomb(
@@ -203,11 +249,10 @@ static hr_status blend(decode *d, const hr_tensor *band, int64_t at)
 }
 
 /* What becomes of the pictures of frame `i` of a piece. */
-static hr_status use(decode *d, const hr_segment *segment, int64_t i,
-                     const hr_tensor *band)
+static hr_status use(decode *d, const hr_piece *piece, int64_t i, const hr_tensor *band)
 {
-    int64_t first_held = segment->n - segment->held, n = band->dim[0];
-    int64_t behind_dropped = i - segment->dropped;
+    int64_t first_held = piece->n - piece->held, n = band->dim[0];
+    int64_t behind_dropped = i - piece->dropped;
 
     if (behind_dropped < 0)
         return HR_OK;
@@ -216,13 +261,15 @@ static hr_status use(decode *d, const hr_segment *segment, int64_t i,
 
         return hr_copy(d->worker->stream, &kept, band);
     }
-    if (behind_dropped < segment->blended)
+    if (piece->first + i < d->first_frame)
+        return HR_OK;
+    if (behind_dropped < piece->blended)
         HR_TRY(blend(d, band, behind_dropped));
     return hand_over(d, band);
 }
 
-/* Decodes the fetched frame; `segment` is NULL for an anchor. */
-static hr_status run_decoder(decode *d, const hr_segment *segment, int64_t i)
+/* Decodes the fetched frame; `piece` is NULL for an anchor. */
+static hr_status run_decoder(decode *d, const hr_piece *piece, int64_t i)
 {
     hr_worker *w = d->worker;
     const hr_plan *p = d->render->plan;
@@ -237,41 +284,69 @@ static hr_status run_decoder(decode *d, const hr_segment *segment, int64_t i)
     HR_TRY(hr_copy_to_device(w->stream, &in, d->latent));
     HR_TRY(
         hr_vae_decoder_run(d->decoder, w->stream, w->arena, &in, &out, d->render->trace));
-    if (segment != NULL)
-        HR_TRY(use(d, segment, i, &out));
+    if (piece != NULL)
+        HR_TRY(use(d, piece, i, &out));
     return hr_stream_sync(w->stream);
 }
 
+/* The time that is left goes by what is made now. */
+static void show(const decode *d, const hr_stage_clock *clock)
+{
+    hr_progress progress = {.done = d->n_saved,
+                            .units_done = d->n_saved - d->n_kept,
+                            .n_units = clock->total - d->n_kept,
+                            .slowest_rank = -1};
+
+    hr_stage_show(clock, &progress);
+}
+
 static hr_status decode_frame(decode *d, hr_stage_clock *clock, int64_t frame,
-                              const hr_segment *segment)
+                              const hr_piece *piece)
 {
     hr_arena_mark mark = hr_arena_get_mark(d->worker->arena);
-    int64_t i = segment != NULL ? frame - segment->first : 0;
+    int64_t i = piece != NULL ? frame - piece->first : 0;
     hr_status status = hr_stage_next(clock);
 
     if (status == HR_OK)
         status = d->source->fetch(d->source->user, frame, d->latent);
     if (status == HR_OK && d->decoder != NULL)
-        status = run_decoder(d, segment, i);
+        status = run_decoder(d, piece, i);
     hr_arena_rewind(d->worker->arena, mark);
     HR_TRY(status);
-    if (segment != NULL && i >= segment->dropped && i < segment->n - segment->held)
+    if (piece != NULL && i >= piece->dropped && i < piece->n - piece->held &&
+        frame >= d->first_frame)
         d->n_saved += frame == 0 ? 1 : d->n_pictures;
-    hr_stage_done(clock, d->n_saved);
+    show(d, clock);
     return HR_OK;
 }
 
-static hr_status decode_segment(decode *d, hr_stage_clock *clock, int64_t index)
+/* From frame `i` of the piece on. */
+static hr_status decode_piece(decode *d, hr_stage_clock *clock, int64_t index, int64_t i)
 {
-    hr_segment segment = hr_segments_at(&d->segments, index);
+    hr_piece piece = hr_pieces_at(&d->pieces, index);
 
     if (index > 0) {
         if (d->decoder != NULL)
             HR_TRY(hr_vae_decoder_restart(d->decoder));
         HR_TRY(decode_frame(d, clock, 0, NULL));
     }
-    for (int64_t i = 0; i < segment.n; i++)
-        HR_TRY(decode_frame(d, clock, segment.first + i, &segment));
+    for (; i < piece.n; i++)
+        HR_TRY(decode_frame(d, clock, piece.first + i, &piece));
+    return HR_OK;
+}
+
+/* Streamed, the decoder is begun where the past of the first frame begins: that is its
+ * latent frame 0. Pieces have a beginning each. */
+static hr_status decode_pieces(decode *d, hr_stage_clock *clock)
+{
+    const hr_vae_config *vae = &hr_model_get_config(d->worker->model)->vae;
+    int64_t behind_past = d->first_frame - hr_vae_receptive_frames(vae);
+
+    if (d->pieces.n_pieces == 1)
+        return decode_piece(d, clock, 0, behind_past > 0 ? behind_past : 0);
+    for (int64_t i = hr_pieces_start(&d->pieces, d->first_frame); i < d->pieces.n_pieces;
+         i++)
+        HR_TRY(decode_piece(d, clock, i, 0));
     return HR_OK;
 }
 
@@ -282,8 +357,9 @@ static hr_status decode_all(decode *d)
     hr_saver *saver;
 
     HR_TRY(open_all(d));
-    for (int64_t i = 0; i < d->segments.n_segments; i++)
-        HR_TRY(decode_segment(d, &clock, i));
+    show(d, &clock);
+    if (d->n_kept < d->render->plan->frames)
+        HR_TRY(decode_pieces(d, &clock));
     saver = d->saver;
     if (saver == NULL || is_dry(d))
         return HR_OK;

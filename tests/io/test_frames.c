@@ -1,8 +1,9 @@
-/* Numbered pictures: a folder that is there whole or not at all. */
+/* Numbered pictures: written, dropped from one on, moved to their place as a whole. */
 #include "io/frames.h"
 #include "support/test_util.h"
 
 #include <stdbool.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WIDTH = 4, HEIGHT = 2 };
@@ -15,81 +16,96 @@ static bool exists(const char *folder, const char *name)
 
 static void write_film(const char *folder, int n_frames)
 {
-    hr_frames_writer *writer;
-
-    hr_test_ok(hr_frames_begin(folder, WIDTH, HEIGHT, &writer));
+    mkdir(folder, 0777);
     for (int i = 0; i < n_frames; i++)
-        hr_test_ok(hr_frames_append(writer, picture));
-    assert_int_equal(access(hr_test_path(folder, "frame-0003.png"), F_OK), -1);
-    hr_test_ok(hr_frames_finish(writer));
+        hr_test_ok(hr_frames_write(folder, i, picture, WIDTH, HEIGHT));
 }
 
-static void test_whole_or_not_at_all(void **state)
+static void test_names(void **state)
 {
-    const char *base = hr_test_folder(), *folder = hr_test_path(base, "frames");
-    hr_frames_writer *writer;
+    const char *folder = hr_test_folder();
 
     (void)state;
-    hr_test_ok(hr_frames_begin(folder, WIDTH, HEIGHT, &writer));
-    hr_test_ok(hr_frames_append(writer, picture));
-    assert_false(exists(base, "frames"));
-    hr_frames_abandon(writer);
-    assert_int_equal(hr_test_count_entries(base), 0);
-    write_film(folder, 3);
-    assert_true(exists(folder, "frame-0003.png"));
-    assert_int_equal(hr_test_count_entries(base), 1);
-}
-
-static void test_a_shorter_film_replaces_a_longer_one(void **state)
-{
-    const char *base = hr_test_folder(), *folder = hr_test_path(base, "frames");
-
-    (void)state;
-    write_film(folder, 3);
-    unlink(hr_test_path(folder, "frame-0003.png"));
     write_film(folder, 1);
-    assert_int_equal(hr_test_count_entries(folder), 1);
+    hr_test_ok(hr_frames_write(folder, 12344, picture, WIDTH, HEIGHT));
+    assert_true(exists(folder, "frame-0001.png"));
+    assert_true(exists(folder, "frame-12345.png"));
+    assert_int_equal(hr_test_count_entries(folder), 2);
 }
 
-static void test_what_a_killed_writer_left(void **state)
+static void test_dropped_from_one_on(void **state)
 {
-    const char *base = hr_test_folder(), *folder = hr_test_path(base, "frames");
+    const char *folder = hr_test_folder();
 
     (void)state;
-    write_film(hr_test_path(base, ".frames.part"), 2);
-    write_film(folder, 1);
-    assert_int_equal(hr_test_count_entries(folder), 1);
+    write_film(folder, 12);
+    hr_test_ok(hr_frames_write(folder, 10000, picture, WIDTH, HEIGHT));
+    hr_test_write(hr_test_path(folder, ".frame-0001.png.part"), "x", 1);
+    hr_test_write(hr_test_path(folder, "frame-0011.txt"), "x", 1);
+    hr_test_write(hr_test_path(folder, "frame-.png"), "x", 1);
+    hr_test_ok(hr_frames_drop(folder, 9));
+    assert_true(exists(folder, "frame-0009.png"));
+    assert_int_equal(hr_test_count_entries(folder), 11); /* nine pictures, two others */
+    hr_test_ok(hr_frames_drop(folder, 0));
+    assert_int_equal(hr_test_count_entries(folder), 2);
+    hr_test_ok(hr_frames_drop(hr_test_path(folder, "no"), 0));
+}
+
+static void test_moved_instead_of_an_older_one(void **state)
+{
+    const char *base = hr_test_folder(), *to = hr_test_path(base, "frames");
+    const char *from = hr_test_path(base, "made");
+
+    (void)state;
+    write_film(from, 1);
+    hr_test_ok(hr_frames_move(from, to));
+    write_film(to, 3); /* an older, longer one */
+    write_film(from, 2);
+    hr_test_ok(hr_frames_move(from, to));
+    assert_int_equal(hr_test_count_entries(to), 2);
     assert_int_equal(hr_test_count_entries(base), 1);
 }
 
 static void test_other_files_are_not_removed(void **state)
 {
-    const char *base = hr_test_folder(), *folder = hr_test_path(base, "frames");
-    hr_frames_writer *writer;
+    const char *base = hr_test_folder(), *to = hr_test_path(base, "frames");
+    const char *from = hr_test_path(base, "made");
 
     (void)state;
-    write_film(folder, 1);
-    hr_test_write(hr_test_path(folder, "notes.txt"), "x", 1);
-    hr_test_ok(hr_frames_begin(folder, WIDTH, HEIGHT, &writer));
-    hr_test_ok(hr_frames_append(writer, picture));
-    hr_test_fails(HR_ERR_IO, "frames: ", hr_frames_finish(writer));
-    assert_true(exists(folder, "notes.txt"));
-    hr_test_release_log();
-    hr_test_fails(
-        HR_ERR_IO, "cannot make folder",
-        hr_frames_begin(hr_test_path(base, "no/frames"), WIDTH, HEIGHT, &writer));
-    hr_test_release_log();
+    write_film(to, 1);
+    write_film(from, 1);
+    hr_test_write(hr_test_path(to, "notes.txt"), "x", 1);
+    hr_test_fails(HR_ERR_IO, "frames: ", hr_frames_move(from, to));
+    assert_true(exists(to, "notes.txt"));
+    assert_true(exists(from, "frame-0001.png"));
+    hr_test_fails(HR_ERR_IO, "cannot make folder",
+                  hr_frames_move(from, hr_test_path(base, "no/frames")));
+}
+
+static void test_clear_spares_others(void **state)
+{
+    const char *base = hr_test_folder(), *file = hr_test_path(base, "step-0010.txt");
+
+    (void)state;
+    hr_test_write(hr_test_path(base, "step-0005.png"), "x", 1);
+    hr_test_write(file, "x", 1);
+    hr_test_ok(hr_frames_clear(base, "step-"));
+    hr_test_ok(hr_frames_clear(file, "step-"));
+    hr_test_ok(hr_frames_clear(hr_test_path(base, "no"), "step-"));
+    assert_true(exists(base, "step-0010.txt"));
+    assert_int_equal(hr_test_count_entries(base), 1);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(test_whole_or_not_at_all, hr_test_leak_teardown),
-        cmocka_unit_test_teardown(test_a_shorter_film_replaces_a_longer_one,
+        cmocka_unit_test_teardown(test_names, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_dropped_from_one_on, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_moved_instead_of_an_older_one,
                                   hr_test_leak_teardown),
-        cmocka_unit_test_teardown(test_what_a_killed_writer_left, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_other_files_are_not_removed,
                                   hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_clear_spares_others, hr_test_leak_teardown),
     };
 
     return cmocka_run_group_tests_name("io/frames", tests, NULL, NULL);

@@ -87,6 +87,7 @@ static void take_frame(reader *r)
     hr_test_movie *movie = &r->movie;
     size_t bytes = (size_t)f->width * (size_t)f->height * 3;
     size_t n = (size_t)movie->n_frames;
+    double shown = (double)f->pts * av_q2d(r->stream->time_base);
 
     assert_true(f->format == AV_PIX_FMT_YUV420P || f->format == AV_PIX_FMT_RGB24);
     if (n == 0) {
@@ -97,10 +98,15 @@ static void take_frame(reader *r)
         keep_name(movie->transfer, av_color_transfer_name(f->color_trc));
         keep_name(movie->space, av_color_space_name(f->colorspace));
         keep_name(movie->range, av_color_range_name(f->color_range));
-        movie->first_seconds = (double)f->pts * av_q2d(r->stream->time_base);
+        movie->first_seconds = shown;
+    } else {
+        double step = shown - movie->last_seconds;
+
+        movie->longest_seconds = n == 1 ? step : fmax(step, movie->longest_seconds);
+        movie->shortest_seconds = n == 1 ? step : fmin(step, movie->shortest_seconds);
     }
     assert_true(f->width == movie->width && f->height == movie->height);
-    movie->last_seconds = (double)f->pts * av_q2d(r->stream->time_base);
+    movie->last_seconds = shown;
     movie->rgb = hr_realloc(movie->rgb, (n + 1) * bytes);
     assert_non_null(movie->rgb);
     convert(f, movie->rgb + n * bytes);

@@ -12,6 +12,7 @@ typedef struct hr_test_movie {
     double fps, seconds; /* of the container */
     int fps_numerator, fps_denominator;
     double first_seconds, last_seconds; /* shown times of the first and last frame */
+    double longest_seconds, shortest_seconds; /* from one frame to the next */
     uint8_t *rgb; /* [n_frames, height, width, 3]; YCbCr converted by BT.709 in float64 */
 } hr_test_movie;
 
