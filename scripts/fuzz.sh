@@ -23,7 +23,7 @@ usage() {
 }
 while [ $# -gt 0 ]; do
     case $1 in
-    --ci) mode=ci seconds=1 ;;
+    --ci) mode=ci ;;
     --minimise) mode=minimise ;;
     --seconds) shift && seconds=${1:-} && [[ $seconds =~ ^[1-9][0-9]*$ ]] || usage ;;
     *) [ -n "${max_bytes[$1]:-}" ] || usage && targets+=("$1") ;;
@@ -33,6 +33,7 @@ done
 if [ ${#targets[@]} -eq 0 ]; then
     mapfile -t targets < <(printf '%s\n' "${!max_bytes[@]}" | sort)
 fi
+[ $mode != ci ] || seconds=$((20 * $(nproc) / ${#targets[@]} + 1))
 
 command -v clang >/dev/null || {
     echo "fuzz: needs clang: scripts/install-deps.sh clang" >&2
