@@ -25,6 +25,7 @@ int hr_exit_code(hr_status status);
 
 /* One sub-command: argv[0] is its own name. Returns the exit code. */
 int hr_cmd_render(int argc, char **argv);
+int hr_cmd_resume(int argc, char **argv);
 int hr_cmd_plan(int argc, char **argv);
 int hr_cmd_compare(int argc, char **argv);
 int hr_cmd_status(int argc, char **argv);
@@ -43,13 +44,18 @@ hr_status hr_open_job_device(const hr_job *job, hr_device **out);
 /* $TMPDIR, or /tmp. */
 const char *hr_temporary_folder(void);
 
-/* Handles SIGINT, SIGTERM and SIGHUP from now on: the first asks the work to stop, and a
- * second later, or at the second signal, the process ends with HR_EXIT_STOPPED. Nothing
- * half-written has a final name at any moment. Call it before any thread is started.
- * Until hr_signals_set_world it also watches the start of the ranks, and ends the process
- * with HR_EXIT_DEVICE when they do not get together within two minutes. */
+/* Handles SIGINT, SIGTERM, SIGHUP and SIGUSR1 from now on: the first asks the work to
+ * stop. Where there is patience the process waits for its checkpoint, or for a second
+ * signal (SIGTERM within two seconds is the same wish); else it ends within a second,
+ * with HR_EXIT_STOPPED in both cases. Nothing half-written has a final name at any
+ * moment. Call it before any thread is started. Until hr_signals_set_world it also
+ * watches the start of the ranks, and ends the process with HR_EXIT_DEVICE when they do
+ * not get together within two minutes. */
 hr_status hr_signals_start(void);
 bool hr_signals_stop_wanted(void);
+/* From now on a signal waits for a checkpoint, which takes about so many seconds (0:
+ * unknown); negative, as at the start: there is nothing to wait for. */
+void hr_signals_set_patience(double seconds);
 /* Launchers end all ranks with SIGTERM when one is gone: with a world, a signal looks for
  * a lost rank first, names it and ends with HR_EXIT_DEVICE. NULL: no more. */
 void hr_signals_set_world(hr_world *world);

@@ -310,7 +310,7 @@ static hr_status run(forecast *f)
 
 int hr_cmd_plan(int argc, char **argv)
 {
-    const hr_command_line line = {.argc = argc, .argv = argv, .is_plan = true};
+    const hr_command_line line = {.argc = argc, .argv = argv, .call = HR_CALL_PLAN};
     forecast f = {0};
     hr_status status = hr_render_options_parse(&line, &f.options);
 

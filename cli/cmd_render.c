@@ -81,16 +81,18 @@ static hr_status run_call(hr_render_call *call)
     return hr_render_video(call, &call->batch.videos[0]);
 }
 
-int hr_cmd_render(int argc, char **argv)
+static int render(hr_call_kind kind, int argc, char **argv)
 {
+    hr_command_line line = {.argc = argc, .argv = argv, .call = kind};
     hr_render_call call = {0};
     hr_ranks ranks = {0};
     hr_status status = hr_signals_start();
 
     if (status == HR_OK)
         status = hr_ranks_open(&call.ranks);
+    line.is_silent = !hr_ranks_is_first(&call.ranks);
     if (status == HR_OK)
-        status = hr_render_call_open(argc, argv, &call);
+        status = hr_render_call_open(&line, &call);
     if (status == HR_OK)
         status = run_call(&call);
     ranks = call.ranks;
@@ -98,4 +100,14 @@ int hr_cmd_render(int argc, char **argv)
     hr_signals_end();
     hr_ranks_close(&ranks);
     return hr_exit_code(status);
+}
+
+int hr_cmd_render(int argc, char **argv)
+{
+    return render(HR_CALL_RENDER, argc, argv);
+}
+
+int hr_cmd_resume(int argc, char **argv)
+{
+    return render(HR_CALL_RESUME, argc, argv);
 }

@@ -12,22 +12,26 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Keys that say who computes it and where it goes, and those written otherwise. */
-static bool is_left_out(hr_job_key key)
+bool hr_identity_may_differ(hr_job_key key)
 {
     static const hr_job_key keys[] = {
         HR_KEY_MODEL, /* its files count */
-        HR_KEY_PROMPT,         HR_KEY_STYLE,          HR_KEY_DEVICE,
-        HR_KEY_THREADS,        HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
-        HR_KEY_LAYOUT_TENSOR,  HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,
-        HR_KEY_OUTPUT_FOLDER,  HR_KEY_FRAMES,         HR_KEY_SECONDS,
-        HR_KEY_OUTPUT_VIDEO,   HR_KEY_PREVIEW_EVERY,  HR_KEY_CHECKPOINT_EVERY,
-        HR_KEY_CHECKPOINT_KEEP};
+        HR_KEY_DEVICE,        HR_KEY_THREADS,          HR_KEY_LAYOUT_WINDOWS,
+        HR_KEY_LAYOUT_STAGES, HR_KEY_LAYOUT_TENSOR,    HR_KEY_LAYOUT_CFG,
+        HR_KEY_DEADLINE,      HR_KEY_OUTPUT_FOLDER,    HR_KEY_OUTPUT_VIDEO,
+        HR_KEY_PREVIEW_EVERY, HR_KEY_CHECKPOINT_EVERY, HR_KEY_CHECKPOINT_KEEP};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (keys[i] == key)
             return true;
     return false;
+}
+
+/* Those, and the keys that are written otherwise. */
+static bool is_left_out(hr_job_key key)
+{
+    return hr_identity_may_differ(key) || key == HR_KEY_PROMPT || key == HR_KEY_STYLE ||
+           key == HR_KEY_FRAMES || key == HR_KEY_SECONDS;
 }
 
 static hr_status add_hash(const char *group, const char *key, const hr_hash *hash,
@@ -65,11 +69,13 @@ hr_status hr_identity_add_call(const hr_render_options *options, hr_text *out)
         HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,    HR_KEY_LAYOUT_TENSOR,
         HR_KEY_LAYOUT_CFG,     HR_KEY_DEADLINE,         HR_KEY_OUTPUT_VIDEO,
         HR_KEY_PREVIEW_EVERY,  HR_KEY_CHECKPOINT_EVERY, HR_KEY_CHECKPOINT_KEEP};
-    const char *const files[] = {options->latents_in, options->latents_out,
-                                 options->frames_out, options->output_file,
-                                 options->prompts_file};
-    static const char *const names[] = {"--latents", "--latents-out", "--frames-out",
-                                        "-o", "--prompts"};
+    const char *const files[] = {options->latents_in,   options->latents_out,
+                                 options->frames_out,   options->output_file,
+                                 options->prompts_file, options->resume,
+                                 options->decode_only};
+    static const char *const names[] = {"--latents",    "--latents-out", "--frames-out",
+                                        "-o",           "--prompts",     "resume",
+                                        "--decode-only"};
 
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         HR_TRY(hr_text_printf(out, "call\t%s\t", hr_job_key_name(keys[i])));
@@ -79,8 +85,10 @@ hr_status hr_identity_add_call(const hr_render_options *options, hr_text *out)
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
         HR_TRY(hr_text_printf(out, "call\t%s\t%s\n", names[i],
                               files[i] != NULL ? "given" : "not given"));
-    return hr_text_printf(out, "call\t--stop-after-step\t%d\ncall\t--verify\t%s\n",
-                          options->stop_after_step, options->verify ? "yes" : "no");
+    HR_TRY(hr_text_printf(out, "call\t--stop-after-step\t%d\ncall\t--verify\t%s\n",
+                          options->stop_after_step, options->verify ? "yes" : "no"));
+    return hr_text_printf(out, "call\t--force\t%s\ncall\t--fresh\t%s\n",
+                          options->force ? "yes" : "no", options->fresh ? "yes" : "no");
 }
 
 hr_status hr_identity_add_program(hr_text *out)

@@ -14,6 +14,7 @@ typedef struct sub_command {
 
 static const sub_command commands[] = {
     {"render", hr_cmd_render, "render a video from a prompt or a job file"},
+    {"resume", hr_cmd_resume, "go on with a run that was stopped or lost its machine"},
     {"plan", hr_cmd_plan,
      "say what a render would take on some ranks, without rendering"},
     {"status", hr_cmd_status, "say how far a render is"},

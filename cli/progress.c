@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { LINE_EVERY_SECONDS = 15, STATUS_EVERY_SECONDS = 1, LINE_BYTES = 200 };
 
@@ -172,7 +173,10 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
                                    .eta_seconds = -1,
                                    .n_ranks = show->ranks->n,
                                    .layout = hr_layout_text(layout, show->layout),
+                                   .output = show->output,
                                    .started = time(NULL)};
+    if (show->ends > 0)
+        show->status.ends = time(NULL) + (time_t)(show->ends - hr_clock_seconds());
     show->last_line = hr_clock_seconds();
     HR_TRY(name_hosts(show));
     HR_TRY(hr_status_file_write(show->status_path, &show->status));
@@ -204,6 +208,21 @@ void hr_show_progress_update(void *user, const hr_progress *progress)
     }
 }
 
+void hr_show_progress_saved(hr_show_progress *show, const char *path)
+{
+    char *copy = hr_strdup(path);
+    struct stat info;
+
+    if (copy == NULL)
+        return; /* only the status does not tell */
+    show->status.checkpoint = copy;
+    hr_free(show->checkpoints[1]);
+    show->checkpoints[1] = show->checkpoints[0];
+    show->checkpoints[0] = copy;
+    show->status.checkpointed = stat(path, &info) == 0 ? info.st_mtime : time(NULL);
+    write_status(show);
+}
+
 hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
                                const char *result)
 {
@@ -221,5 +240,10 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
     show->status.error = NULL; /* `said` ends here */
     hr_free(show->hosts);
     show->hosts = NULL;
+    show->status.checkpoint = NULL;
+    for (int i = 0; i < 2; i++) {
+        hr_free(show->checkpoints[i]);
+        show->checkpoints[i] = NULL;
+    }
     return status;
 }

@@ -12,12 +12,16 @@ typedef struct hr_show_progress {
     const hr_ranks *ranks;
     const char *label;       /* of the video in a batch; NULL for a single one */
     const char *status_path; /* status.json */
+    const char *output;      /* where the result goes; NULL: nowhere */
+    double ends;             /* hr_clock_seconds of the time limit; 0: none */
     hr_run_status status;    /* what was last written there */
     char layout[HR_LAYOUT_TEXT_BYTES]; /* of the status, as its hosts are */
     const char **hosts;
     bool has_ended[HR_STAGE_COUNT]; /* whose last line has been logged */
-    double last_line;               /* when the last plain line was logged */
-    double last_status;             /* when status.json was last written */
+    char *checkpoints[2]; /* owned: the status's, and the one before, which the thread of
+                             signals may still be reading */
+    double last_line;     /* when the last plain line was logged */
+    double last_status;   /* when status.json was last written */
 } hr_show_progress;
 
 /* Starts the record of a render: state running. Ended by hr_show_progress_end also when
@@ -26,6 +30,8 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
                                  const hr_layout *layout);
 /* An on_progress hook; `user` is a hr_show_progress. */
 void hr_show_progress_update(void *user, const hr_progress *progress);
+/* The run could go on from this file now. */
+void hr_show_progress_saved(hr_show_progress *show, const char *path);
 /* Wipes the line and writes the last state; returns `status`. `result` is the file made,
  * looked at only when all went well. */
 hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "cli/identity.h"
 #include "cli/request.h"
+#include "cli/run_place.h"
 #include "io/latents.h"
 #include "io/out_file.h"
 
@@ -124,6 +125,19 @@ hr_status hr_render_call_open_worker(hr_render_call *call, const hr_render *rend
     return hr_worker_open(ranks->group, &args.worker, &call->worker);
 }
 
+static hr_status check_decode_only(const hr_render_call *call)
+{
+    const hr_render_options *o = &call->options;
+
+    if (call->is_batch || o->verify)
+        return hr_fail(HR_ERR_ARG, "--decode-only takes one video");
+    if (o->stop_after_step > 0 || o->latents_in != NULL || o->latents_out != NULL)
+        return hr_fail(HR_ERR_ARG,
+                       "--decode-only: nothing is denoised: not together with "
+                       "--stop-after-step, --latents or --latents-out");
+    return HR_OK;
+}
+
 static hr_status check_usage(const hr_render_call *call, const hr_job *job)
 {
     const hr_render_options *o = &call->options;
@@ -145,9 +159,10 @@ static hr_status check_usage(const hr_render_call *call, const hr_job *job)
     if (o->stop_after_step > call->plan.n_steps)
         return hr_fail(HR_ERR_ARG, "--stop-after-step: %d, but there are %d steps",
                        o->stop_after_step, call->plan.n_steps);
-    if (o->stop_after_step > 0 && o->latents_out == NULL)
-        return hr_fail(HR_ERR_ARG,
-                       "--stop-after-step: needs --latents-out, or nothing is kept");
+    if (o->fresh && o->force)
+        return hr_fail(HR_ERR_ARG, "--fresh and --force are both given: which?");
+    if (o->decode_only != NULL)
+        return check_decode_only(call);
     return HR_OK;
 }
 
@@ -254,20 +269,21 @@ static hr_status draw_seed_key(const hr_ranks *ranks, uint64_t *out)
     return hr_ranks_broadcast(ranks, out, sizeof *out);
 }
 
-hr_status hr_render_call_open(int argc, char **argv, hr_render_call *call)
+hr_status hr_render_call_open(const hr_command_line *line, hr_render_call *call)
 {
-    const hr_command_line line = {
-        .argc = argc, .argv = argv, .is_silent = !hr_ranks_is_first(&call->ranks)};
     const hr_ranks *ranks = &call->ranks;
     uint64_t seed_key = 0;
-    hr_status status = hr_render_options_parse(&line, &call->options);
+    hr_status status = hr_render_options_parse(line, &call->options);
 
     HR_TRY(hr_ranks_agree(ranks, status));
     if (call->options.is_help)
         return HR_OK;
     hr_world_set_deadline(ranks->world, call->options.job.deadline);
+    if (hr_ranks_is_first(ranks))
+        hr_time_limit_start(call->options.time_limit, &call->time_limit);
     HR_TRY(draw_seed_key(ranks, &seed_key));
     HR_TRY(hr_ranks_agree(ranks, prepare(call, seed_key)));
+    HR_TRY(hr_run_place_take_seed(call));
     HR_TRY(hr_machine_settle(ranks, &call->options.job, &call->machine));
     status = hr_machine_open_device(&call->machine, &call->options.job, &call->device);
     HR_TRY(hr_ranks_agree(ranks, status));

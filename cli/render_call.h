@@ -8,6 +8,7 @@
 #include "cli/outlook.h"
 #include "cli/ranks.h"
 #include "cli/render_options.h"
+#include "cli/time_limit.h"
 #include "worker/worker.h"
 
 typedef struct hr_render_call {
@@ -22,12 +23,13 @@ typedef struct hr_render_call {
     hr_outlook outlook;
     hr_batch batch;
     bool is_batch;
-    hr_text model_lines; /* of receipts: cli/identity.h */
+    hr_time_limit time_limit; /* on the first rank */
+    hr_text model_lines;      /* of receipts: cli/identity.h */
 } hr_render_call;
 
 /* From the command line to a device, or a refusal on all ranks alike. options.is_help:
  * nothing else is to be done. */
-hr_status hr_render_call_open(int argc, char **argv, hr_render_call *call);
+hr_status hr_render_call_open(const hr_command_line *line, hr_render_call *call);
 /* Takes a zeroed call; leaves the ranks open. Local. */
 void hr_render_call_close(hr_render_call *call);
 

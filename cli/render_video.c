@@ -6,38 +6,20 @@
 #include "cli/measured.h"
 #include "cli/progress.h"
 #include "cli/render_call.h"
-#include "io/run_folder.h"
+#include "cli/run_place.h"
+#include "cli/when_to_stop.h"
 
 #include <stdio.h>
-#include <unistd.h>
-
-static hr_wish wish(void *user, const hr_pace *pace)
-{
-    (void)user;
-    (void)pace;
-    return hr_signals_stop_wanted() ? HR_WISH_STOP : HR_WISH_NONE;
-}
-
-/* MP4 at its largest or pictures, and raw frames. */
-static hr_status check_disk(const hr_render_call *call, const hr_run_folder *run)
-{
-    const hr_plan *plan = &call->plan;
-    uint64_t pixels = (uint64_t)(plan->frames * plan->height * plan->width);
-    uint64_t bytes = pixels * (run->frames_folder != NULL ? 3 : 1);
-
-    if (call->options.frames_out != NULL)
-        bytes += pixels * 3 * sizeof(float);
-    return hr_disk_require(run->folder, bytes, "the video");
-}
+#include <string.h>
 
 /* The file that the render is for. */
 static const char *result_of(const hr_render_call *call, const hr_run_folder *run)
 {
     const char *result = hr_run_folder_result(run);
 
-    if (call->options.stop_after_step > 0)
+    if (call->options.stop_after_step > 0 && call->options.latents_out != NULL)
         return call->options.latents_out;
-    return result != NULL ? result : run->folder;
+    return result != NULL && call->options.stop_after_step == 0 ? result : run->folder;
 }
 
 static void print_waiting(const hr_measured *measured, int n_ranks)
@@ -73,28 +55,53 @@ static void print_result(const hr_render_call *call, const hr_video *video,
     fflush(stdout);
 }
 
+/* What the first rank has of a video besides. */
+typedef struct video_run {
+    hr_run_place place; /* on all ranks */
+    hr_when_to_stop when;
+    hr_show_progress show;
+    hr_receipt *receipt;
+    hr_measured *measured; /* on all ranks, after a success */
+    bool is_saved;         /* something to go on from is on the disk */
+} video_run;
+
+/* "KEY<tab>VALUE" lines into a group of the receipt. */
+static hr_status fill_group(const char *lines, const char *group, hr_receipt *receipt)
+{
+    char *copy = hr_strdup(lines), *rest = copy, *line;
+    hr_status status = HR_OK;
+
+    if (copy == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: the head of a receipt");
+    while (status == HR_OK && (line = strsep(&rest, "\n")) != NULL) {
+        const char *key = strsep(&line, "\t");
+
+        if (line != NULL && strcmp(key, "haloreel") != 0)
+            status = hr_receipt_set(receipt, group, key, line);
+    }
+    hr_free(copy);
+    return status;
+}
+
 /* On the first rank: room for the hashes, and the head that is known already. */
-static hr_status make_receipt(const hr_render_call *call, const hr_video *video,
+static hr_status make_receipt(const hr_render_call *call, const hr_identity *identity,
                               hr_receipt **out)
 {
     const hr_plan *plan = &call->plan;
     int stop = call->options.stop_after_step;
-    hr_text lines = {0};
+    hr_text program = {0};
     hr_receipt *receipt = NULL;
     hr_status status;
 
     HR_TRY_GOTO(hr_receipt_create(stop > 0 ? stop : plan->n_steps, plan->latent_frames,
                                   stop > 0 ? 0 : plan->frames, &receipt),
                 done);
-    HR_TRY_GOTO(hr_identity_add_job(&video->job, plan, video->prompt,
-                                    call->options.latents_in, &lines),
-                done);
-    HR_TRY_GOTO(hr_identity_add_program(&lines), done);
-    HR_TRY_GOTO(hr_text_append(&lines, call->model_lines.s, call->model_lines.length),
-                done);
-    status = hr_identity_to_receipt(lines.s, receipt);
+    HR_TRY_GOTO(fill_group(identity->job, "job", receipt), done);
+    HR_TRY_GOTO(fill_group(identity->model, "model", receipt), done);
+    HR_TRY_GOTO(hr_identity_add_program(&program), done);
+    status = hr_identity_to_receipt(program.s, receipt);
 done:
-    hr_text_free(&lines);
+    hr_text_free(&program);
     if (status != HR_OK)
         hr_receipt_free(receipt);
     else
@@ -102,29 +109,33 @@ done:
     return status;
 }
 
-/* What the first rank has of a video besides. */
-typedef struct video_run {
-    hr_run_folder folder;
-    hr_show_progress show;
-    hr_receipt *receipt;
-    hr_measured *measured; /* on all ranks, after a success */
-} video_run;
-
 /* On the first rank, once the worker is there. */
-static hr_status begin(hr_render_call *call, hr_video *video, video_run *run)
+static hr_status begin(hr_render_call *call, const hr_video *video, video_run *run)
 {
-    HR_TRY(hr_run_folder_save_job(&run->folder, &video->job));
-    HR_TRY(make_receipt(call, video, &run->receipt));
-    return hr_show_progress_begin(&run->show, &call->plan, &call->outlook.layout);
+    const hr_run_place *place = &run->place;
+
+    HR_TRY(make_receipt(call, &place->identity, &run->receipt));
+    run->show = (hr_show_progress){
+        .ranks = &call->ranks,
+        .label = video->label,
+        .status_path = place->folder.status_file,
+        .output = hr_run_folder_result(&place->folder),
+        .ends = call->time_limit.ends,
+    };
+    HR_TRY(hr_show_progress_begin(&run->show, &call->plan, &call->outlook.layout));
+    if (place->found.path != NULL)
+        hr_show_progress_saved(&run->show, place->found.path);
+    run->is_saved = place->found.path != NULL;
+    return HR_OK;
 }
 
 /* On the first rank, after a success. */
 static hr_status finish(const hr_render_call *call, const video_run *run)
 {
     HR_TRY(hr_measured_to_receipt(call, run->measured, run->receipt));
-    HR_TRY(hr_receipt_write(run->receipt, run->folder.receipt_file));
+    HR_TRY(hr_receipt_write(run->receipt, run->place.folder.receipt_file));
     if (call->options.stop_after_step == 0)
-        hr_run_folder_drop_others(&run->folder);
+        hr_run_folder_drop_others(&run->place.folder);
     return HR_OK;
 }
 
@@ -139,15 +150,65 @@ static hr_status work(hr_render_call *call, const hr_render *render, video_run *
     return hr_ranks_agree(ranks, hr_ranks_is_first(ranks) ? finish(call, run) : HR_OK);
 }
 
-/* `scratch` is the folder for it, the same path on all ranks. */
-static hr_status render_into(hr_render_call *call, hr_video *video, video_run *run,
-                             const char *scratch)
+static void on_progress(void *user, const hr_progress *progress)
 {
+    video_run *run = user;
+
+    hr_show_progress_update(&run->show, progress);
+}
+
+static void on_saved(void *user, const char *path, hr_status status)
+{
+    video_run *run = user;
+
+    if (status != HR_OK)
+        return;
+    run->is_saved = true;
+    hr_info("saved %s", path);
+    hr_show_progress_saved(&run->show, path);
+}
+
+static hr_wish wish(void *user, const hr_pace *pace)
+{
+    video_run *run = user;
+
+    return hr_when_to_stop_wish(&run->when, pace);
+}
+
+static void on_work(void *user, hr_stage stage)
+{
+    video_run *run = user;
+
+    hr_when_to_stop_work(&run->when, stage);
+}
+
+/* On the first rank: how a run that has not reached its end goes on. */
+static void say_how_to_go_on(const hr_render_call *call, const video_run *run,
+                             hr_status status)
+{
+    const char *folder = run->place.folder.folder;
+
+    if (status == HR_OK && call->options.stop_after_step > 0 && run->is_saved)
+        hr_info("haloreel resume %s goes on from step %d", folder,
+                call->options.stop_after_step);
+    else if (status == HR_ERR_CANCELLED && call->options.decode_only != NULL)
+        hr_warn("stopped; the same call goes on with the decoding");
+    else if (status == HR_ERR_CANCELLED && run->is_saved)
+        hr_warn("stopped; haloreel resume %s goes on", folder);
+    else if (status == HR_ERR_CANCELLED)
+        hr_warn("stopped; nothing was saved yet");
+}
+
+/* Collective, in the run's folder. */
+static hr_status render_into(hr_render_call *call, hr_video *video, video_run *run)
+{
+    const hr_run_place *place = &run->place;
     bool is_first = hr_ranks_is_first(&call->ranks);
-    const hr_worker_hooks hooks = {.on_progress =
-                                       is_first ? hr_show_progress_update : NULL,
+    const hr_worker_hooks hooks = {.on_progress = is_first ? on_progress : NULL,
+                                   .on_saved = is_first ? on_saved : NULL,
                                    .wish = wish,
-                                   .user = &run->show};
+                                   .on_work = on_work,
+                                   .user = run};
     hr_render render = hr_render_call_video(call, video);
     hr_status status;
 
@@ -155,112 +216,52 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
         HR_TRY(hr_render_call_open_worker(call, &render));
     status = is_first ? begin(call, video, run) : HR_OK;
     status = hr_ranks_agree(&call->ranks, status);
-    render.save = (hr_save_options){.video = run->folder.video,
-                                    .picture = run->folder.picture,
-                                    .frames_folder = run->folder.frames_folder,
+    run->when.can_save = place->can_save;
+    hr_when_to_stop_init(&run->when, &video->job, is_first ? &call->time_limit : NULL,
+                         place->checkpoint_bytes);
+    render.checkpointing = hr_run_place_checkpointing(place, &video->job);
+    render.save = (hr_save_options){.video = place->folder.video,
+                                    .picture = place->folder.picture,
+                                    .frames_folder = place->folder.frames_folder,
                                     .frames_file = call->options.frames_out};
     render.preview_folder =
-        is_first || render.preview_folder == NULL ? run->folder.preview_folder : "";
-    render.scratch_folder = scratch;
+        is_first || render.preview_folder == NULL ? place->folder.preview_folder : "";
+    render.scratch_folder = place->scratch;
     render.receipt = run->receipt;
     render.hooks = &hooks;
     if (status == HR_OK)
         status = work(call, &render, run);
     if (is_first && run->show.status_path != NULL)
-        status = hr_show_progress_end(&run->show, status, result_of(call, &run->folder));
+        status =
+            hr_show_progress_end(&run->show, status, result_of(call, &place->folder));
     if (is_first && status == HR_OK)
-        print_result(call, video, &run->folder, run->measured);
+        print_result(call, video, &place->folder, run->measured);
+    if (is_first)
+        say_how_to_go_on(call, run, status);
     return status;
 }
 
-/* Where it really is, for job.yaml. */
-static hr_status set_folder(hr_job *job, const char *folder)
-{
-    char *copy = hr_strdup(folder);
-
-    if (copy == NULL)
-        return hr_fail(HR_ERR_NOMEM, "out of memory: a path");
-    hr_free(job->output_folder);
-    job->output_folder = copy;
-    return HR_OK;
-}
-
 /* On the first rank. */
-static hr_status open_folder(const hr_render_call *call, hr_video *video,
-                             hr_run_folder *run)
+static void print_done(const hr_render_call *call, const hr_run_place *place)
 {
-    const hr_render_options *o = &call->options;
-    const hr_run_options options = {
-        .folder = o->output_file == NULL || o->job.is_set[HR_KEY_OUTPUT_FOLDER]
-                      ? video->job.output_folder
-                      : NULL,
-        .file = o->output_file,
-        .video = video->job.video,
-        .is_still = call->plan.frames == 1,
-        .previews = video->job.preview_every > 0,
-        .force = o->force,
-    };
-
-    HR_TRY(hr_run_folder_open(&options, run));
-    HR_TRY(set_folder(&video->job, run->folder));
-    HR_TRY(hr_log_open(run->log_file));
-    return check_disk(call, run);
-}
-
-/* Collective: the others learn where the run folder is. Its refusal leaves the ranks
- * together. */
-static hr_status share_folder(hr_render_call *call, hr_video *video, hr_run_folder *run,
-                              char **folder)
-{
-    const hr_ranks *ranks = &call->ranks;
-    int32_t status = HR_OK;
-
-    if (hr_ranks_is_first(ranks))
-        status = (int32_t)open_folder(call, video, run);
-    HR_TRY(hr_ranks_broadcast(ranks, &status, sizeof status));
-    if (status != HR_OK)
-        return (hr_status)status;
-    *folder = run->folder;
-    return hr_ranks_agree(ranks, hr_ranks_share_text(ranks, folder));
-}
-
-/* Not every host need see the folder: a rank keeps a log of its own where it does, and
- * its frame states where hosts keep what is temporary where it does not. */
-static hr_status use_folder(const hr_ranks *ranks, const char *folder, hr_text *scratch)
-{
-    char *log = NULL;
-
-    if (access(folder, W_OK) != 0)
-        return hr_text_add(scratch, hr_temporary_folder());
-    if (!hr_ranks_is_first(ranks) &&
-        hr_run_folder_log_of(folder, ranks->rank, &log) == HR_OK)
-        (void)hr_log_open(log);
-    hr_free(log);
-    return hr_text_printf(scratch, "%s/scratch", folder);
+    if (call->options.stop_after_step == 0) {
+        printf("%s\n", result_of(call, &place->folder));
+        fflush(stdout);
+    }
 }
 
 hr_status hr_render_video(hr_render_call *call, hr_video *video)
 {
-    bool is_first = hr_ranks_is_first(&call->ranks);
-    video_run run = {.folder = {.lock = -1}};
-    hr_text scratch = {0};
-    char *folder = NULL;
-    hr_status status;
+    video_run run = {0};
+    hr_status status = hr_run_place_open(call, video, &run.place);
 
-    HR_TRY_GOTO(share_folder(call, video, &run.folder, &folder), done);
-    status = use_folder(&call->ranks, folder, &scratch);
-    HR_TRY_GOTO(hr_ranks_agree(&call->ranks, status), done);
-    run.show = (hr_show_progress){.ranks = &call->ranks,
-                                  .label = video->label,
-                                  .status_path = run.folder.status_file};
-    status = render_into(call, video, &run, scratch.s);
-done:
+    if (status == HR_OK && run.place.found.kind != HR_FOUND_DONE)
+        status = render_into(call, video, &run);
+    else if (status == HR_OK && hr_ranks_is_first(&call->ranks))
+        print_done(call, &run.place);
     hr_receipt_free(run.receipt);
     hr_free(run.measured);
-    hr_text_free(&scratch);
     hr_log_close();
-    hr_run_folder_close(&run.folder);
-    if (!is_first)
-        hr_free(folder);
+    hr_run_place_close(&run.place);
     return status;
 }

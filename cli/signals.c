@@ -1,8 +1,12 @@
 #include "cli/cli.h"
 
+#include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "comm/group.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -11,8 +15,11 @@
 #include <unistd.h>
 
 enum { START_SECONDS = 120 };
+#define GRACE_SECONDS 0.6 /* to end in good order when nothing is waited for */
+#define TWICE_SECONDS 2.0 /* Slurm sends SIGTERM twice at once */
 
 static atomic_bool stop_wanted, has_ended;
+static _Atomic double patience = -1;
 static atomic_bool is_starting = true; /* until the ranks are together */
 static pthread_mutex_t words_lock = PTHREAD_MUTEX_INITIALIZER;
 static hr_last_words_fn words;
@@ -25,6 +32,7 @@ static void fill_set(sigset_t *set)
     sigaddset(set, SIGINT);
     sigaddset(set, SIGTERM);
     sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR1);
 }
 
 _Noreturn static void end_now(hr_status why)
@@ -95,13 +103,67 @@ static int next_signal(const sigset_t *set)
     return number;
 }
 
+/* Launchers end all ranks with a signal when one is gone. */
+static void look_for_lost(int number)
+{
+    int lost = number != SIGINT ? find_lost_rank() : -1;
+
+    if (lost >= 0)
+        end_without(lost);
+}
+
+static const char *signal_text(int number)
+{
+    return number == SIGINT ? "Ctrl-C" : strsignal(number);
+}
+
+/* Says what happens now. */
+static void say_what_is_next(int number)
+{
+    double seconds = atomic_load(&patience);
+    char about[24];
+
+    if (seconds < 0)
+        hr_warn("stopped by %s", signal_text(number));
+    else if (seconds > 0)
+        hr_warn("stopping (%s): waiting for the windows at work and a checkpoint, about "
+                "%s; a second signal ends at once",
+                signal_text(number), hr_format_duration(seconds, about));
+    else
+        hr_warn(
+            "stopping (%s): waiting for the windows at work and a checkpoint; a second "
+            "signal ends at once",
+            signal_text(number));
+}
+
+/* Until a second signal comes, or until nothing is waited for any more. */
+static void wait_for_the_end(const sigset_t *set)
+{
+    const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+    double first = hr_clock_seconds();
+
+    while (atomic_load(&patience) >= 0) {
+        int number = sigtimedwait(set, NULL, &pause);
+
+        if (number <= 0 || atomic_load(&has_ended))
+            continue;
+        look_for_lost(number);
+        if (number == SIGINT || hr_clock_seconds() - first >= TWICE_SECONDS) {
+            hr_warn("stopped at once by %s", signal_text(number));
+            return;
+        }
+    }
+    first = hr_clock_seconds();
+    while (hr_clock_seconds() - first < GRACE_SECONDS) /* the same wish, twice */
+        sigtimedwait(set, NULL, &pause);
+}
+
 /* A step of a large model takes minutes, so the work itself cannot be trusted to stop in
  * time. */
 static void *watch_signals(void *unused)
 {
-    const struct timespec grace = {.tv_nsec = 600 * 1000 * 1000};
     sigset_t set;
-    int number, lost;
+    int number;
 
     (void)unused;
     fill_set(&set);
@@ -110,12 +172,10 @@ static void *watch_signals(void *unused)
         if (number == 0)
             return NULL;
     } while (atomic_load(&has_ended));
-    lost = number != SIGINT ? find_lost_rank() : -1;
-    if (lost >= 0)
-        end_without(lost);
-    hr_warn("stopped by %s", number == SIGINT ? "Ctrl-C" : strsignal(number));
+    look_for_lost(number);
+    say_what_is_next(number);
     atomic_store(&stop_wanted, true);
-    sigtimedwait(&set, NULL, &grace);
+    wait_for_the_end(&set);
     if (atomic_load(&has_ended))
         return NULL;
     end_now(HR_ERR_CANCELLED);
@@ -132,7 +192,9 @@ hr_status hr_signals_start(void)
     fill_set(&set);
     error = pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (error == 0)
-        error = pthread_create(&thread, NULL, watch_signals, NULL);
+        error = hr_fault("thread.create")
+                    ? EAGAIN
+                    : pthread_create(&thread, NULL, watch_signals, NULL);
     if (error != 0)
         return hr_fail(HR_ERR_NOMEM, "cannot watch for signals: %s", strerror(error));
     pthread_detach(thread);
@@ -158,6 +220,11 @@ void hr_signals_set_world(hr_world *of_ranks)
 void hr_signals_end(void)
 {
     atomic_store(&has_ended, true);
+}
+
+void hr_signals_set_patience(double seconds)
+{
+    atomic_store(&patience, seconds);
 }
 
 bool hr_signals_stop_wanted(void)

@@ -145,3 +145,25 @@ void hr_receipt_set_frame(hr_receipt *receipt, int64_t frame, hr_hash hash)
 {
     set_hash(&receipt->frames, frame, 0, hash);
 }
+
+static hr_status add_plain(const char *text, hr_text *out)
+{
+    for (; *text != '\0'; text++)
+        HR_TRY(hr_text_append(out, (unsigned char)*text < 0x20 ? "?" : text, 1));
+    return HR_OK;
+}
+
+hr_status hr_receipt_add_lines(const hr_receipt *receipt, const char *group, hr_text *out)
+{
+    for (size_t i = 0; i < receipt->n_lines; i++) {
+        const hr_receipt_line *line = &receipt->line[i];
+
+        if (strcmp(hr_receipt_group_names[line->group], group) != 0)
+            continue;
+        HR_TRY(add_plain(line->key, out));
+        HR_TRY(hr_text_add(out, "\t"));
+        HR_TRY(add_plain(line->value, out));
+        HR_TRY(hr_text_add(out, "\n"));
+    }
+    return HR_OK;
+}

@@ -31,6 +31,10 @@ void hr_receipt_set_latent(hr_receipt *receipt, int64_t step, int64_t latent_fra
                            hr_hash hash);
 void hr_receipt_set_frame(hr_receipt *receipt, int64_t frame, hr_hash hash);
 
+/* Appends the lines of a group, "KEY<tab>VALUE", without tabs and line breaks in them. */
+hr_status hr_receipt_add_lines(const hr_receipt *receipt, const char *group,
+                               hr_text *out);
+
 hr_status hr_receipt_write(const hr_receipt *receipt, const char *path);
 /* HR_ERR_FORMAT, logged, for a file that is no receipt; HR_ERR_IO when it cannot be read.
  */

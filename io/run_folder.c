@@ -7,46 +7,10 @@
 #include "io/out_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
-
-static hr_status make_one(const char *path)
-{
-    struct stat info;
-
-    if (!hr_fault_errno("file.mkdir", EACCES) && mkdir(path, 0777) == 0)
-        return HR_OK;
-    if (errno != EEXIST)
-        return hr_fail(HR_ERR_IO, "cannot create folder %s: %s", path, strerror(errno));
-    if (stat(path, &info) != 0 || !S_ISDIR(info.st_mode))
-        return hr_fail(HR_ERR_IO, "cannot create folder %s: a file is there", path);
-    return HR_OK;
-}
-
-hr_status hr_folder_create(const char *path)
-{
-    char *copy = hr_strdup(path);
-    hr_status status = HR_OK;
-
-    if (copy == NULL)
-        return hr_fail(HR_ERR_NOMEM, "out of memory: a path");
-    for (char *s = copy + (copy[0] == '/'); *s != '\0' && status == HR_OK; s++) {
-        if (*s != '/')
-            continue;
-        *s = '\0';
-        status = make_one(copy);
-        *s = '/';
-    }
-    if (status == HR_OK)
-        status = make_one(copy);
-    hr_free(copy);
-    return status;
-}
 
 static hr_status join(const char *folder, const char *name, char **out)
 {
@@ -65,6 +29,8 @@ hr_status hr_run_folder_log_of(const char *folder, int rank, char **out)
     *out = path.s;
     return HR_OK;
 }
+
+enum { MAX_OLD = 10000 };
 
 static bool has_ending(const char *path, const char *ending)
 {
@@ -99,7 +65,7 @@ static hr_status copy_path(const char *path, char **out)
     return HR_OK;
 }
 
-static hr_status choose_folder(const hr_run_options *options, char **out)
+hr_status hr_run_folder_choose(const hr_run_options *options, char **out)
 {
     hr_text path = {0};
     size_t n;
@@ -134,7 +100,7 @@ static hr_status set_paths(const hr_run_options *options, hr_run_folder *run)
         result = &run->video;
         name = "video.mp4";
     }
-    HR_TRY(choose_folder(options, &run->folder));
+    HR_TRY(hr_run_folder_choose(options, &run->folder));
     if (result != NULL && options->file != NULL)
         HR_TRY(copy_path(options->file, result));
     else if (result != NULL)
@@ -145,6 +111,9 @@ static hr_status set_paths(const hr_run_options *options, hr_run_folder *run)
     HR_TRY(join(run->folder, "status.json", &run->status_file));
     HR_TRY(join(run->folder, "receipt.json", &run->receipt_file));
     HR_TRY(join(run->folder, "scratch", &run->scratch_folder));
+    HR_TRY(join(run->folder, "checkpoint", &run->checkpoint_folder));
+    HR_TRY(join(run->folder, "latents.h5", &run->latents_file));
+    HR_TRY(join(run->folder, "segments", &run->segments_folder));
     return hr_run_folder_log_of(run->folder, 0, &run->log_file);
 }
 
@@ -167,24 +136,6 @@ static hr_status make_parent(const char *path)
     return status;
 }
 
-/* The lock goes with the descriptor, however the process ends. */
-static hr_status lock_folder(hr_run_folder *run)
-{
-    run->lock = hr_fault_errno("file.open", EMFILE)
-                    ? -1
-                    : open(run->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (run->lock < 0)
-        return hr_fail(HR_ERR_IO, "cannot open folder %s: %s", run->folder,
-                       strerror(errno));
-    if (!hr_fault_errno("file.lock", ENOLCK) && flock(run->lock, LOCK_EX | LOCK_NB) == 0)
-        return HR_OK;
-    if (errno == EWOULDBLOCK)
-        return hr_fail(HR_ERR_ARG, "%s: another haloreel renders into this folder",
-                       run->folder);
-    hr_warn("folder %s cannot be locked: %s", run->folder, strerror(errno));
-    return HR_OK;
-}
-
 static hr_status refuse_existing(const char *path)
 {
     return hr_fail(HR_ERR_ARG,
@@ -197,13 +148,14 @@ static const char *const result_names[] = {"video.mp4", "picture.png", "frames"}
 enum { N_RESULTS = sizeof result_names / sizeof result_names[0] };
 
 /* A folder keeps one result: a picture is not put beside an older film either. */
-static hr_status refuse_results(const hr_run_folder *run, const char *file)
+hr_status hr_run_folder_refuse_results(const hr_run_folder *run)
 {
+    const char *result = hr_run_folder_result(run);
     char *path = NULL;
     hr_status status = HR_OK;
 
-    if (file != NULL && access(file, F_OK) == 0)
-        return refuse_existing(file);
+    if (result != NULL && access(result, F_OK) == 0)
+        return refuse_existing(result);
     for (size_t i = 0; i < N_RESULTS && status == HR_OK; i++) {
         status = join(run->folder, result_names[i], &path);
         if (status == HR_OK && access(path, F_OK) == 0)
@@ -214,17 +166,93 @@ static hr_status refuse_results(const hr_run_folder *run, const char *file)
     return status;
 }
 
-static hr_status make_folders(const hr_run_options *options, const hr_run_folder *run)
+/* What another run than the one that begins left, but for its result. */
+static hr_status clear(const hr_run_folder *run)
 {
-    HR_TRY(make_parent(run->job_file)); /* whether it can be written */
+    hr_text logs = {0};
+    hr_status status;
+
+    HR_TRY(hr_file_remove(run->receipt_file));
+    HR_TRY(hr_file_remove(run->latents_file));
+    HR_TRY(hr_folder_clear(run->folder, ".latents.h5.", "part"));
+    HR_TRY(hr_folder_clear(run->checkpoint_folder, "step-", ".h5"));
+    HR_TRY(hr_folder_clear(run->checkpoint_folder, ".step-", ".part"));
+    HR_TRY(hr_folder_remove(run->segments_folder));
+    if (run->preview_folder != NULL)
+        HR_TRY(hr_frames_clear(run->preview_folder, "step-"));
+    status = hr_text_printf(&logs, "%s/log", run->folder);
+    if (status == HR_OK)
+        status = hr_folder_clear(logs.s, "rank-", ".log");
+    hr_text_free(&logs);
+    return status;
+}
+
+hr_status hr_run_folder_begin(const hr_run_folder *run, hr_run_begin how)
+{
+    const char *result = hr_run_folder_result(run);
+
+    if (how == HR_RUN_NEW)
+        HR_TRY(hr_run_folder_refuse_results(run));
+    if (how != HR_RUN_ON)
+        HR_TRY(clear(run));
     HR_TRY(make_parent(run->log_file));
     HR_TRY(hr_folder_create(run->scratch_folder));
-    if (options->file != NULL)
-        HR_TRY(make_parent(options->file));
-    if (run->preview_folder == NULL)
+    if (result != NULL)
+        HR_TRY(make_parent(result));
+    return run->preview_folder != NULL ? hr_folder_create(run->preview_folder) : HR_OK;
+}
+
+/* RUN.old-1, or the next that is free. */
+static hr_status find_old_name(const char *folder, hr_text *out)
+{
+    for (int i = 1; i < MAX_OLD; i++) {
+        out->length = 0;
+        HR_TRY(hr_text_printf(out, "%s.old-%d", folder, i));
+        if (access(out->s, F_OK) != 0)
+            return HR_OK;
+    }
+    return hr_fail(HR_ERR_IO, "%s: there are %d old runs beside it", folder, MAX_OLD);
+}
+
+static hr_status move(const char *from, const char *to)
+{
+    if (!hr_fault_errno("file.rename", EACCES) && rename(from, to) == 0)
         return HR_OK;
-    HR_TRY(hr_folder_create(run->preview_folder));
-    return hr_frames_clear(run->preview_folder, "step-"); /* of an earlier run */
+    return hr_fail(HR_ERR_IO, "cannot move %s to %s: %s", from, to, strerror(errno));
+}
+
+/* A result that lies elsewhere goes with its run. */
+static hr_status move_result(const char *file, const char *old)
+{
+    const char *slash = strrchr(file, '/');
+    char *to = NULL;
+    hr_status status;
+
+    if (access(file, F_OK) != 0)
+        return HR_OK;
+    HR_TRY(join(old, slash != NULL ? slash + 1 : file, &to));
+    status = move(file, to);
+    hr_free(to);
+    return status;
+}
+
+static hr_status set_aside(hr_run_folder *run, const char *file)
+{
+    hr_text old = {0};
+    hr_status status;
+
+    HR_TRY_GOTO(find_old_name(run->folder, &old), done);
+    HR_TRY_GOTO(move(run->folder, old.s), done);
+    hr_info("%s: the run that was there is in %s now", run->folder, old.s);
+    hr_lock_close(run->lock);
+    run->lock = NULL;
+    if (file != NULL)
+        HR_TRY_GOTO(move_result(file, old.s), done);
+    HR_TRY_GOTO(hr_folder_create(run->folder), done);
+    status = hr_lock_open(run->folder, &run->lock);
+done:
+    hr_text_free(&old);
+    return status;
 }
 
 static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
@@ -232,18 +260,17 @@ static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
     if (options->file != NULL)
         HR_TRY(check_file(options));
     HR_TRY(set_paths(options, run));
-    if (!options->force)
-        HR_TRY(refuse_results(run, options->file));
     HR_TRY(hr_folder_create(run->folder));
-    HR_TRY(lock_folder(run));
-    if (!options->force) /* again: another process may just have finished */
-        HR_TRY(refuse_results(run, options->file));
-    return make_folders(options, run);
+    HR_TRY(make_parent(run->job_file)); /* whether it can be written */
+    HR_TRY(hr_lock_open(run->folder, &run->lock));
+    if (options->fresh && hr_folder_has_more(run->folder, "lock"))
+        return set_aside(run, options->file);
+    return HR_OK;
 }
 
 hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out)
 {
-    hr_run_folder run = {.lock = -1};
+    hr_run_folder run = {0};
     hr_status status = open_folder(options, &run);
 
     if (status != HR_OK) {
@@ -254,19 +281,20 @@ hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out)
     return HR_OK;
 }
 
-/* Its files have no names, so it is empty; where they have (NFS keeps one until the last
- * rank closes it), the next run takes the folder over. */
-static void remove_scratch(const hr_run_folder *run)
+/* Scratch files have no names, so that folder is empty; where they have (NFS keeps one
+ * until the last rank closes it), the next run takes it over. */
+static void remove_empty(const char *folder)
 {
-    if (rmdir(run->scratch_folder) != 0 && errno != ENOENT)
-        hr_debug("folder %s is left: %s", run->scratch_folder, strerror(errno));
+    if (rmdir(folder) != 0 && errno != ENOENT)
+        hr_debug("folder %s is left: %s", folder, strerror(errno));
 }
 
 void hr_run_folder_close(hr_run_folder *run)
 {
-    if (run->folder != NULL && run->lock >= 0) {
-        remove_scratch(run);
-        close(run->lock);
+    if (run->lock != NULL) {
+        remove_empty(run->scratch_folder);
+        remove_empty(run->checkpoint_folder);
+        hr_lock_close(run->lock);
     }
     hr_free(run->folder);
     hr_free(run->video);
@@ -278,7 +306,10 @@ void hr_run_folder_close(hr_run_folder *run)
     hr_free(run->receipt_file);
     hr_free(run->log_file);
     hr_free(run->scratch_folder);
-    *run = (hr_run_folder){.lock = -1};
+    hr_free(run->checkpoint_folder);
+    hr_free(run->latents_file);
+    hr_free(run->segments_folder);
+    *run = (hr_run_folder){0};
 }
 
 void hr_run_folder_drop_others(const hr_run_folder *run)
@@ -296,12 +327,20 @@ void hr_run_folder_drop_others(const hr_run_folder *run)
     }
 }
 
-hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job)
+static const char identity_line[] = "# identity ";
+
+hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job,
+                                 const hr_hash *identity)
 {
+    char digits[HR_HASH_TEXT_BYTES];
     hr_text text = {0};
     hr_status status =
         hr_text_add(&text, "# What this folder was rendered from, defaults "
                            "filled in: haloreel render takes it as it is.\n");
+
+    if (status == HR_OK)
+        status = hr_text_printf(&text, "%s%s\n", identity_line,
+                                hr_hash_text(*identity, digits));
 
     if (status == HR_OK)
         status = hr_job_write_yaml(job, &text);
@@ -311,33 +350,26 @@ hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job)
     return status;
 }
 
+bool hr_run_folder_is_of(const hr_run_folder *run, const hr_hash *identity)
+{
+    char line[256], digits[HR_HASH_TEXT_BYTES];
+    FILE *file = hr_fault("file.open") ? NULL : fopen(run->job_file, "re");
+    size_t n = strlen(identity_line);
+    bool found = false;
+
+    if (file == NULL)
+        return false;
+    hr_hash_text(*identity, digits);
+    while (!found && fgets(line, sizeof line, file) != NULL && line[0] == '#')
+        found = strncmp(line, identity_line, n) == 0 &&
+                strncmp(line + n, digits, strlen(digits)) == 0;
+    fclose(file);
+    return found;
+}
+
 const char *hr_run_folder_result(const hr_run_folder *run)
 {
     if (run->video != NULL)
         return run->video;
     return run->picture != NULL ? run->picture : run->frames_folder;
-}
-
-hr_status hr_disk_available(const char *path, uint64_t *out)
-{
-    struct statvfs info;
-
-    if (hr_fault_errno("file.statvfs", EIO) || statvfs(path, &info) != 0)
-        return hr_fail(HR_ERR_IO, "%s: cannot tell how much disk is free: %s", path,
-                       strerror(errno));
-    *out = (uint64_t)info.f_bavail * (uint64_t)info.f_frsize;
-    return HR_OK;
-}
-
-hr_status hr_disk_require(const char *path, uint64_t bytes, const char *what)
-{
-    uint64_t free_bytes;
-    char needed[16], available[16];
-
-    HR_TRY(hr_disk_available(path, &free_bytes));
-    if (bytes <= free_bytes)
-        return HR_OK;
-    return hr_fail(HR_ERR_NOMEM, "%s: %s needs %s of disk, %s are free", path, what,
-                   hr_format_bytes(bytes, needed),
-                   hr_format_bytes(free_bytes, available));
 }

@@ -102,6 +102,10 @@ hr_status hr_run_report_format(const hr_run_report *report, hr_text *out)
     HR_TRY(add_ranks(status, out));
     HR_TRY(add_time(out, "started", status->started));
     HR_TRY(add_time(out, "updated", report->updated));
+    HR_TRY(add_time(out, "ends", status->ends));
+    HR_TRY(add_string(out, "checkpoint", status->checkpoint));
+    HR_TRY(add_time(out, "checkpointed", status->checkpointed));
+    HR_TRY(add_string(out, "output", status->output));
     HR_TRY(add_string(out, "result", status->result));
     HR_TRY(add_string(out, "error", status->error));
     HR_TRY(add_string(out, "host", report->host));
@@ -227,6 +231,10 @@ static hr_status read_report(const hr_json *json, hr_run_report *report)
     HR_TRY(hr_json_read_f64(json, root, "slowest_factor", &status->slowest_factor));
     HR_TRY(read_time(json, "started", &status->started));
     HR_TRY(read_time(json, "updated", &report->updated));
+    HR_TRY(read_time(json, "ends", &status->ends));
+    HR_TRY(hr_json_read_string(json, root, "checkpoint", &status->checkpoint));
+    HR_TRY(read_time(json, "checkpointed", &status->checkpointed));
+    HR_TRY(hr_json_read_string(json, root, "output", &status->output));
     HR_TRY(hr_json_read_string(json, root, "result", &status->result));
     HR_TRY(hr_json_read_string(json, root, "error", &status->error));
     HR_TRY(hr_json_read_string(json, root, "host", &report->host));

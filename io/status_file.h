@@ -38,6 +38,10 @@ typedef struct hr_run_status {
     int slowest_rank;
     double slowest_factor; /* its time over the median of the ranks */
     time_t started;
+    time_t ends;            /* its time limit; 0: none */
+    const char *checkpoint; /* path of what a new call would go on from; NULL: nothing */
+    time_t checkpointed;    /* when that was written */
+    const char *output;     /* where the result goes; NULL: nowhere */
     const char *result; /* path of the film or picture; NULL: none (yet) */
     const char *error;  /* why it failed; NULL: it did not */
 } hr_run_status;

@@ -28,6 +28,8 @@ static void test_film(void **state)
 
     (void)state;
     hr_test_ok(hr_run_folder_open(&options, &run));
+    assert_int_equal(hr_test_count_entries(folder), 1); /* the lock */
+    hr_test_ok(hr_run_folder_begin(&run, HR_RUN_NEW));
     assert_string_equal(run.folder, folder);
     assert_string_equal(run.video, hr_test_path(folder, "video.mp4"));
     assert_string_equal(hr_run_folder_result(&run), run.video);
@@ -42,8 +44,14 @@ static void test_film(void **state)
     assert_string_equal(run.receipt_file, hr_test_path(folder, "receipt.json"));
     assert_string_equal(run.scratch_folder, hr_test_path(folder, "scratch"));
     assert_true(is_folder(run.scratch_folder));
+    assert_string_equal(run.checkpoint_folder, hr_test_path(folder, "checkpoint"));
+    assert_string_equal(run.latents_file, hr_test_path(folder, "latents.h5"));
+    assert_string_equal(run.segments_folder, hr_test_path(folder, "segments"));
+    hr_test_ok(hr_folder_create(run.checkpoint_folder));
     hr_run_folder_close(&run);
     assert_false(is_folder(hr_test_path(folder, "scratch")));
+    assert_false(is_folder(hr_test_path(folder, "checkpoint")));
+    assert_false(access(hr_test_path(folder, "lock"), F_OK) == 0);
 }
 
 /* A killed run leaves its scratch folder behind; and one of another rank may still hold a
@@ -59,6 +67,7 @@ static void test_scratch_left_behind(void **state)
     hr_test_ok(hr_folder_create(hr_test_path(folder, "scratch")));
     hr_test_write(file, "x", 1);
     hr_test_ok(hr_run_folder_open(&options, &run));
+    hr_test_ok(hr_run_folder_begin(&run, HR_RUN_NEW));
     hr_test_catch_log();
     hr_run_folder_close(&run);
     assert_int_equal(hr_test_log_lines(), 0);
@@ -121,6 +130,7 @@ static void test_file(void **state)
     options.folder = hr_test_path(base, "y/run");
     options.file = hr_test_path(base, "z/out.mp4");
     hr_test_ok(hr_run_folder_open(&options, &run));
+    hr_test_ok(hr_run_folder_begin(&run, HR_RUN_NEW));
     assert_string_equal(run.folder, options.folder);
     assert_true(is_folder(hr_test_path(base, "z")));
     hr_run_folder_close(&run);
@@ -131,11 +141,21 @@ static void test_file(void **state)
     hr_run_folder_close(&run);
 }
 
-static void refuses(const hr_run_options *options, hr_status status, const char *message)
+/* Opens and begins. */
+static hr_status start(const hr_run_options *options, hr_run_begin how)
 {
     hr_run_folder run;
+    hr_status status;
 
-    hr_test_fails(status, message, hr_run_folder_open(options, &run));
+    HR_TRY(hr_run_folder_open(options, &run));
+    status = hr_run_folder_begin(&run, how);
+    hr_run_folder_close(&run);
+    return status;
+}
+
+static void refuses(const hr_run_options *options, hr_status status, const char *message)
+{
+    hr_test_fails(status, message, start(options, HR_RUN_NEW));
     hr_test_no_leaks();
     hr_test_release_log();
 }
@@ -166,15 +186,15 @@ static void test_file_refused(void **state)
     refuses(&options, HR_ERR_ARG,
             "out.mp4: there is one already; --force replaces it, or give another "
             "output.folder");
-    assert_int_equal(hr_test_count_entries(base), 1);
+    assert_int_equal(hr_test_count_entries(base), 2); /* the folder is there, empty */
+    assert_int_equal(hr_test_count_entries(hr_test_path(base, "out.run")), 0);
 }
 
 static void test_existing_result(void **state)
 {
     static const char *const names[] = {"video.mp4", "picture.png", "frames"};
     const char *folder = hr_test_path(hr_test_folder(), "run"), *path = NULL;
-    hr_run_options options = {.folder = folder, .video = HR_JOB_PNG};
-    hr_run_folder run;
+    const hr_run_options options = {.folder = folder, .video = HR_JOB_PNG};
     char message[128];
 
     (void)state;
@@ -186,12 +206,10 @@ static void test_existing_result(void **state)
                  "%s: there is one already; --force replaces it, or give another "
                  "output.folder",
                  names[i]);
-        options.force = false;
         refuses(&options, HR_ERR_ARG, message);
         assert_int_equal(access(path, F_OK), 0);
-        options.force = true;
-        hr_test_ok(hr_run_folder_open(&options, &run));
-        hr_run_folder_close(&run);
+        hr_test_ok(start(&options, HR_RUN_OVER));
+        hr_test_ok(start(&options, HR_RUN_ON));
         assert_int_equal(access(path, F_OK), 0); /* until the new one takes its name */
         unlink(path);
     }
@@ -222,25 +240,108 @@ static void test_not_writable(void **state)
 static void test_lock(void **state)
 {
     const hr_run_options options = {.folder = hr_test_path(hr_test_folder(), "run")};
-    hr_run_folder run;
+    hr_run_folder run, second;
 
     (void)state;
     hr_test_ok(hr_run_folder_open(&options, &run));
-    {
-        hr_run_folder second;
-        hr_test_fails(HR_ERR_ARG, "run: another haloreel renders into this folder",
-                      hr_run_folder_open(&options, &second));
-        hr_test_release_log();
-    }
+    hr_test_fails(HR_ERR_ARG, " works in this folder since ",
+                  hr_run_folder_open(&options, &second));
+    hr_test_release_log();
     hr_run_folder_close(&run);
     hr_test_ok(hr_run_folder_open(&options, &run));
     hr_run_folder_close(&run);
+}
+
+static const char *const left[] = {"log/rank-0000.log",
+                                   "log/rank-0003.log",
+                                   "log/mine.txt",
+                                   "preview/step-0005.png",
+                                   "receipt.json",
+                                   "latents.h5",
+                                   ".latents.h5.part",
+                                   "segments/0000.mp4",
+                                   "segments/0001/frame-0001.png",
+                                   "checkpoint/step-0001-00004.h5",
+                                   "checkpoint/notes.txt",
+                                   "checkpoint/.step-0001-00004.h5.part",
+                                   "other.txt"};
+enum { N_LEFT = sizeof left / sizeof left[0] };
+
+static bool is_kept(const char *name)
+{
+    return strstr(name, ".txt") != NULL;
+}
+
+/* A new run removes what an older one left, and nothing else; one that goes on removes
+ * nothing. */
+static void test_begin(void **state)
+{
+    char *folder = hr_strdup(hr_test_path(hr_test_folder(), "run"));
+    const hr_run_options options = {.folder = folder, .previews = true};
+    static const char *const folders[] = {"log", "preview", "segments/0001",
+                                          "checkpoint"};
+
+    (void)state;
+    for (int how = HR_RUN_NEW; how <= HR_RUN_ON; how++) {
+        for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+            hr_test_ok(hr_folder_create(hr_test_path(folder, folders[i])));
+        for (size_t i = 0; i < N_LEFT; i++)
+            hr_test_write(hr_test_path(folder, left[i]), "x", 1);
+        hr_test_ok(start(&options, (hr_run_begin)how));
+        for (size_t i = 0; i < N_LEFT; i++)
+            if ((access(hr_test_path(folder, left[i]), F_OK) == 0) !=
+                (how == HR_RUN_ON || is_kept(left[i])))
+                fail_msg("%s, %d", left[i], how);
+    }
+    hr_free(folder);
+}
+
+/* Where segments/ is a link, what it names stays. */
+static void test_begin_follows_no_links(void **state)
+{
+    const char *base = hr_test_folder(), *folder = hr_test_path(base, "run");
+    const char *precious = hr_test_path(base, "precious/0000.mp4");
+    const hr_run_options options = {.folder = folder};
+
+    (void)state;
+    hr_test_ok(hr_folder_create(folder));
+    hr_test_ok(hr_folder_create(hr_test_path(base, "precious")));
+    hr_test_write(precious, "x", 1);
+    assert_int_equal(symlink("../precious", hr_test_path(folder, "segments")), 0);
+    hr_test_ok(start(&options, HR_RUN_NEW));
+    assert_int_equal(access(precious, F_OK), 0);
+}
+
+static void test_fresh(void **state)
+{
+    const char *base = hr_test_folder(), *folder = hr_test_path(base, "run");
+    const char *film = hr_test_path(base, "out.mp4");
+    hr_run_options options = {.folder = folder, .fresh = true};
+
+    (void)state;
+    hr_test_ok(start(&options, HR_RUN_NEW)); /* nothing to move */
+    assert_false(is_folder(hr_test_path(base, "run.old-1")));
+    for (int i = 1; i <= 2; i++) {
+        hr_test_write(hr_test_path(folder, "video.mp4"), "x", 1);
+        hr_test_ok(start(&options, HR_RUN_NEW));
+    }
+    assert_int_equal(access(hr_test_path(base, "run.old-1/video.mp4"), F_OK), 0);
+    assert_int_equal(access(hr_test_path(base, "run.old-2/video.mp4"), F_OK), 0);
+    assert_int_equal(access(hr_test_path(folder, "video.mp4"), F_OK), -1);
+    assert_int_equal(access(hr_test_path(base, "run.old-1/lock"), F_OK), -1);
+    options = (hr_run_options){.file = film, .fresh = true};
+    hr_test_ok(hr_folder_create(hr_test_path(base, "out.run/log")));
+    hr_test_write(film, "x", 1);
+    hr_test_ok(start(&options, HR_RUN_NEW));
+    assert_int_equal(access(hr_test_path(base, "out.run.old-1/out.mp4"), F_OK), 0);
+    assert_int_equal(access(film, F_OK), -1);
 }
 
 static void test_job_file(void **state)
 {
     const hr_run_options options = {.folder = hr_test_path(hr_test_folder(), "run")};
     hr_run_folder run;
+    const hr_hash identity = hr_hash_bytes("a", 1), other = hr_hash_bytes("b", 1);
     hr_job job, again;
 
     (void)state;
@@ -249,7 +350,10 @@ static void test_job_file(void **state)
     hr_test_ok(hr_job_set(&job, "--set", "prompt=A cat\nruns."));
     hr_test_ok(hr_job_fill(&job));
     hr_test_ok(hr_run_folder_open(&options, &run));
-    hr_test_ok(hr_run_folder_save_job(&run, &job));
+    assert_false(hr_run_folder_is_of(&run, &identity));
+    hr_test_ok(hr_run_folder_save_job(&run, &job, &identity));
+    assert_true(hr_run_folder_is_of(&run, &identity));
+    assert_false(hr_run_folder_is_of(&run, &other));
     hr_test_ok(hr_job_load(run.job_file, &again));
     assert_string_equal(again.prompt, "A cat\nruns.");
     assert_memory_equal(job.is_set, again.is_set, sizeof job.is_set);
@@ -286,6 +390,9 @@ int main(void)
         cmocka_unit_test_teardown(test_existing_result, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_not_writable, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_lock, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_begin, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_begin_follows_no_links, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_fresh, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_job_file, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_disk, hr_test_leak_teardown),
     };

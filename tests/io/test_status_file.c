@@ -57,6 +57,10 @@ static void test_all_fields(void **state)
         .step_seconds = 1.25,
         .eta_seconds = 0,
         .started = 1767225600,
+        .ends = 1767225660,
+        .checkpoint = "runs/a/checkpoint/step-0003-00010.h5",
+        .checkpointed = 1767225601,
+        .output = "a.mp4",
         .result = "runs/\"a\"\\\n\x01/\xc3\xa9\xff.mp4",
         .error = "disk full",
     };
@@ -79,6 +83,11 @@ static void test_all_fields(void **state)
     assert_true(number(json, "slowest_factor") == 1.5);
     assert_true(number(json, "step_seconds") == 1.25 && number(json, "eta_seconds") == 0);
     assert_string_equal(hr_json_string(field(json, "started")), "2026-01-01T00:00:00Z");
+    assert_string_equal(hr_json_string(field(json, "ends")), "2026-01-01T00:01:00Z");
+    assert_string_equal(hr_json_string(field(json, "checkpoint")), status.checkpoint);
+    assert_string_equal(hr_json_string(field(json, "checkpointed")),
+                        "2026-01-01T00:00:01Z");
+    assert_string_equal(hr_json_string(field(json, "output")), "a.mp4");
     updated = hr_json_string(field(json, "updated"));
     assert_true(strlen(updated) == 20 && strcmp(updated, "2025") > 0);
     assert_string_equal(hr_json_string(field(json, "result")),
@@ -87,7 +96,7 @@ static void test_all_fields(void **state)
     assert_int_equal(gethostname(host, sizeof host), 0);
     assert_string_equal(hr_json_string(field(json, "host")), host);
     assert_true(number(json, "pid") == (double)getpid());
-    assert_int_equal(hr_json_size(hr_json_root(json)), 24);
+    assert_int_equal(hr_json_size(hr_json_root(json)), 28);
     hr_json_close(json);
 }
 
@@ -105,6 +114,10 @@ static void test_unknown_is_null(void **state)
     assert_null(field(json, "result"));
     assert_null(field(json, "error"));
     assert_null(field(json, "started"));
+    assert_null(field(json, "ends"));
+    assert_null(field(json, "checkpoint"));
+    assert_null(field(json, "checkpointed"));
+    assert_null(field(json, "output"));
     assert_null(field(json, "layout"));
     assert_null(field(json, "slowest_rank"));
     assert_null(field(json, "slowest_host"));
@@ -143,6 +156,10 @@ static void test_read_back(void **state)
                                   .slowest_rank = 1,
                                   .slowest_factor = 2,
                                   .started = 1767225600,
+                                  .ends = 1767225600,
+                                  .checkpoint = "c.h5",
+                                  .checkpointed = 1767225601,
+                                  .output = "o.mp4",
                                   .result = "a\nb.mp4"};
     hr_run_report report;
     hr_text text = {0};
@@ -176,6 +193,7 @@ static void test_read_others(void **state)
         {"{\"state\": \"done\", \"step\": -1}", "step: found -1"},
         {"{\"state\": \"done\", \"ranks\": 1e12}", "ranks: found 1"},
         {"{\"state\": \"done\", \"hosts\": [1]}", "hosts[0]: not a string"},
+        {"{\"state\": \"done\", \"ends\": \"soon\"}", "ends: found soon"},
         {"{\"state\": \"done\", \"updated\": \"now\"}", "updated: found now"},
         {"{\"state\": \"done\", \"updated\": \"2026-01-31T12:00:00Zx\"}", "updated"},
     };

@@ -1,0 +1,82 @@
+#include "cli/when_to_stop.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+#define GUESSED_BYTES_A_SECOND 2e8
+#define MOST_RESERVE 10.0
+#define RESERVE_OF_LIMIT 0.05 /* of what is left at the start */
+
+void hr_when_to_stop_init(hr_when_to_stop *when, const hr_job *job, hr_time_limit *limit,
+                          uint64_t checkpoint_bytes)
+{
+    double left = limit != NULL ? hr_time_limit_left(limit) : -1;
+    double reserve = RESERVE_OF_LIMIT * left;
+
+    when->budget = (hr_budget){
+        .every_seconds = job->checkpoint_every.seconds,
+        .every_steps = (int)job->checkpoint_every.steps,
+        .guess_save_seconds = (double)checkpoint_bytes / GUESSED_BYTES_A_SECOND,
+        .reserve_seconds = reserve < MOST_RESERVE && left >= 0 ? reserve : MOST_RESERVE,
+    };
+    when->limit = limit;
+    when->has_said = false;
+}
+
+static void say_limit(hr_when_to_stop *when, double left)
+{
+    char text[24];
+
+    if (when->has_said)
+        return;
+    when->has_said = true;
+    hr_warn("the time limit%s comes in %s: stopping%s",
+            when->limit->is_slurms ? " of the Slurm job" : "",
+            hr_format_duration(left, text), when->can_save ? " with a checkpoint" : "");
+}
+
+/* Text and decode: what is done is on the disk, or soon done again. */
+static hr_wish wish_beside(hr_when_to_stop *when)
+{
+    double left = when->limit != NULL ? hr_time_limit_left(when->limit) : -1;
+
+    if (left < 0 || left >= when->budget.reserve_seconds)
+        return HR_WISH_NONE;
+    say_limit(when, left);
+    return HR_WISH_STOP;
+}
+
+hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
+{
+    hr_budget_now now;
+
+    if (hr_signals_stop_wanted())
+        return HR_WISH_STOP;
+    if (pace == NULL)
+        return wish_beside(when);
+    now = (hr_budget_now){
+        .left_seconds = when->limit != NULL ? hr_time_limit_left(when->limit) : -1,
+        .round_seconds = pace->round_seconds,
+        .late_round_seconds = pace->late_round_seconds,
+        .save_seconds = pace->save_seconds,
+        .since_save_seconds = pace->since_save_seconds,
+        .steps_since_save = pace->steps_since_save,
+    };
+    if (when->can_save)
+        hr_signals_set_patience(hr_budget_stop_seconds(&when->budget, &now));
+    switch (hr_budget_decide(&when->budget, &now)) {
+    case HR_SAVE_AND_STOP:
+        say_limit(when, now.left_seconds);
+        return HR_WISH_STOP;
+    case HR_SAVE:
+        return when->can_save ? HR_WISH_SAVE : HR_WISH_NONE;
+    default:
+        return HR_WISH_NONE;
+    }
+}
+
+void hr_when_to_stop_work(hr_when_to_stop *when, hr_stage stage)
+{
+    hr_signals_set_patience(stage == HR_STAGE_DENOISE && when->can_save ? 0 : -1);
+}

@@ -1,0 +1,28 @@
+/* Folders, and how full their disk is. Local. Failures are logged with the path:
+ * HR_ERR_IO unless said otherwise. */
+#ifndef HR_IO_DISK_H
+#define HR_IO_DISK_H
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Makes a folder and its parents; one that exists is fine. */
+hr_status hr_folder_create(const char *path);
+/* Removes a folder with all it holds, without following links; none is fine. */
+hr_status hr_folder_remove(const char *path);
+/* Removes the files of a folder whose names start and end so; no folder is fine. */
+hr_status hr_folder_clear(const char *path, const char *begin, const char *end);
+/* Whether it holds anything but the file `except` (NULL: none). False when it cannot be
+ * read. */
+bool hr_folder_has_more(const char *path, const char *except);
+/* Removes a file; none is fine. */
+hr_status hr_file_remove(const char *path);
+
+/* Bytes free for this user on the disk of an existing path. */
+hr_status hr_disk_available(const char *path, uint64_t *out);
+/* HR_ERR_NOMEM (logged with both numbers) when fewer than `bytes` are free for `what`. */
+hr_status hr_disk_require(const char *path, uint64_t bytes, const char *what);
+
+#endif
