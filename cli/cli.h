@@ -29,6 +29,7 @@ int hr_cmd_resume(int argc, char **argv);
 int hr_cmd_plan(int argc, char **argv);
 int hr_cmd_compare(int argc, char **argv);
 int hr_cmd_status(int argc, char **argv);
+int hr_cmd_submit(int argc, char **argv);
 int hr_cmd_inspect(int argc, char **argv);
 int hr_cmd_doctor(int argc, char **argv);
 int hr_cmd_bench(int argc, char **argv);

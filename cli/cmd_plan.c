@@ -57,21 +57,6 @@ static void tell_times(forecast *f)
         f->stage_seconds[s] = work[s] / f->speed.flops[s] * (turns > 1 ? turns : 1);
 }
 
-/* As on a host like this one that has its share of the ranks. */
-static hr_status share_machine(forecast *f, int ranks_per_host)
-{
-    hr_machine *m = &f->machine;
-
-    HR_TRY(hr_machine_of_one(&f->options.job, m));
-    m->memory /= (uint64_t)ranks_per_host;
-    m->least_memory = m->memory;
-    if (m->threads == 0)
-        m->threads = hr_machine_cores() / ranks_per_host;
-    if (m->threads == 0)
-        m->threads = 1;
-    return HR_OK;
-}
-
 static hr_status look(forecast *f)
 {
     const hr_video *video = &f->batch.videos[0];
@@ -86,7 +71,7 @@ static hr_status look(forecast *f)
 
     args.ranks_per_host =
         per_host > 0 && per_host < args.n_ranks ? per_host : args.n_ranks;
-    HR_TRY(share_machine(f, args.ranks_per_host));
+    HR_TRY(hr_machine_share(&f->options.job, args.ranks_per_host, &f->machine));
     HR_TRY(hr_machine_open_device(&f->machine, job, &f->device));
     args.worker.device = f->device;
     HR_TRY(hr_outlook_choose(&args, &f->outlook));

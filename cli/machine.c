@@ -197,3 +197,15 @@ hr_status hr_machine_check_memory(const hr_ranks *ranks, const hr_machine *machi
     hr_free(memory);
     return hr_ranks_agree(ranks, status);
 }
+
+hr_status hr_machine_share(const hr_job *job, int ranks_per_host, hr_machine *out)
+{
+    HR_TRY(hr_machine_of_one(job, out));
+    out->memory /= (uint64_t)ranks_per_host;
+    out->least_memory = out->memory;
+    if (out->threads == 0)
+        out->threads = hr_machine_cores() / ranks_per_host;
+    if (out->threads == 0)
+        out->threads = 1;
+    return HR_OK;
+}

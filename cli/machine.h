@@ -33,5 +33,7 @@ hr_status hr_machine_check_memory(const hr_ranks *ranks, const hr_machine *machi
 int hr_machine_cores(void);
 /* Local: for a process that is all by itself. */
 hr_status hr_machine_of_one(const hr_job *job, hr_machine *out);
+/* Local: what each of `ranks_per_host` ranks would get on a host like this one. */
+hr_status hr_machine_share(const hr_job *job, int ranks_per_host, hr_machine *out);
 
 #endif

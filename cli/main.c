@@ -17,6 +17,7 @@ static const sub_command commands[] = {
     {"resume", hr_cmd_resume, "go on with a run that was stopped or lost its machine"},
     {"plan", hr_cmd_plan,
      "say what a render would take on some ranks, without rendering"},
+    {"submit", hr_cmd_submit, "hand a render to Slurm, which keeps it going"},
     {"status", hr_cmd_status, "say how far a render is"},
     {"compare", hr_cmd_compare, "compare two runs: the first step and frame that differ"},
     {"inspect", hr_cmd_inspect, "say what a model folder or a tensor file holds"},

@@ -45,34 +45,54 @@ static hr_status weigh(const hr_outlook_args *args, hr_layout_request *request)
     return HR_OK;
 }
 
-hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out)
+static hr_status make_request(const hr_outlook_args *args, int64_t n_windows,
+                              hr_layout_request *out)
 {
     const hr_transformer_config *config =
         &hr_model_get_config(args->worker.model)->transformer;
     const hr_job *job = args->render->job;
-    const hr_plan *plan = args->render->plan;
-    hr_outlook outlook = {
-        .plan = plan, .n_ranks = args->n_ranks, .ranks_per_host = args->ranks_per_host};
-    hr_layout_request request = {
+
+    *out = (hr_layout_request){
         .wanted = {.windows = (int)job->layout_windows,
                    .stages = (int)job->layout_stages,
                    .tensor = (int)job->layout_tensor,
                    .cfg = (int)job->layout_cfg},
         .n_ranks = args->n_ranks,
         .ranks_per_host = args->ranks_per_host,
+        .n_windows = n_windows,
         .n_layers = config->n_layers,
         .n_shards = hr_transformer_n_shards(config),
-        .n_branches = hr_plan_n_branches(plan),
+        .n_branches = hr_plan_n_branches(args->render->plan),
         .rank_memory = args->machine->least_memory,
     };
+    return weigh(args, out);
+}
 
-    hr_plan_count_windows(plan, &outlook.fewest_windows, &outlook.most_windows);
-    request.n_windows = outlook.fewest_windows;
-    HR_TRY(weigh(args, &request));
+hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out)
+{
+    hr_outlook outlook = {.plan = args->render->plan,
+                          .n_ranks = args->n_ranks,
+                          .ranks_per_host = args->ranks_per_host};
+    hr_layout_request request;
+
+    hr_plan_count_windows(outlook.plan, &outlook.fewest_windows, &outlook.most_windows);
+    HR_TRY(make_request(args, outlook.fewest_windows, &request));
     HR_TRY(hr_layout_choose(&request, &outlook.layout));
-    outlook.n_layers = config->n_layers;
+    outlook.n_layers = request.n_layers;
     outlook.n_hosts = (args->n_ranks + args->ranks_per_host - 1) / args->ranks_per_host;
     *out = outlook;
+    return HR_OK;
+}
+
+hr_status hr_outlook_try(const hr_outlook_args *args, double *efficiency)
+{
+    hr_layout_request request;
+    hr_layout layout;
+    int64_t fewest, most;
+
+    hr_plan_count_windows(args->render->plan, &fewest, &most);
+    HR_TRY(make_request(args, fewest, &request));
+    hr_layout_find(&request, &layout, efficiency);
     return HR_OK;
 }
 

@@ -29,6 +29,9 @@ typedef struct hr_outlook_args {
 
 /* Local, the same on all ranks: chooses the layout, or refuses it. No estimates yet. */
 hr_status hr_outlook_choose(const hr_outlook_args *args, hr_outlook *out);
+/* Local: whether there is a layout at all, without a word when there is none, and how
+ * well it uses its ranks (hr_layout_find): 1 at best, 0 when there is none. */
+hr_status hr_outlook_try(const hr_outlook_args *args, double *efficiency);
 /* Collective: each rank looks at itself. */
 hr_status hr_outlook_share(const hr_ranks *ranks, const hr_outlook_args *args,
                            hr_outlook *outlook);

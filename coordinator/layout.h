@@ -44,5 +44,8 @@ typedef struct hr_layout_request {
  * with the shortest estimated step (docs/long-video.md); on a tie more windows, then cfg,
  * then fewer stages, then less tensor. It keeps tensor groups within a host. */
 hr_status hr_layout_choose(const hr_layout_request *request, hr_layout *out);
+/* The same without a word: false when there is none. *efficiency is the estimated time of
+ * one rank with room for all, over that of these ranks and their number: 1 at best. */
+bool hr_layout_find(const hr_layout_request *request, hr_layout *out, double *efficiency);
 
 #endif

@@ -129,6 +129,17 @@ static bool search_layouts(const hr_layout_request *r, hr_layout *out)
     return best.windows > 0;
 }
 
+bool hr_layout_find(const hr_layout_request *request, hr_layout *out, double *efficiency)
+{
+    const hr_layout one = {1, 1, 1, 1};
+
+    *efficiency = 0;
+    if (!search_layouts(request, out))
+        return false;
+    *efficiency = step_time(request, &one) / (step_time(request, out) * request->n_ranks);
+    return true;
+}
+
 /* Appends "tensor 2 (6 of 7 ranks)" when the request works with another value there. */
 static bool offer(const hr_layout_request *r, axis which, int value, hr_text *out)
 {
