@@ -73,22 +73,39 @@ void hr_link_close(hr_link *link)
     hr_free(link);
 }
 
+static hr_status send(hr_link *link, unsigned slot, size_t bytes)
+{
+    link->args.data = link->buffer[slot];
+    link->args.bytes = bytes;
+    HR_TRY(hr_wire_send(link->group, &link->args, &link->wire[slot]));
+    link->n_done++;
+    return HR_OK;
+}
+
 hr_status hr_link_send(hr_link *link, hr_stream *stream, const hr_tensor *x)
 {
     hr_world *world = link->group->world;
     unsigned slot = link->n_done % N_BUFFERS;
 
-    HR_ASSERT(link->is_sender && hr_tensor_bytes(x) <= link->max_bytes);
+    HR_ASSERT(link->is_sender && hr_tensor_bytes(x) <= link->max_bytes &&
+              hr_tensor_bytes(x) > sizeof(uint8_t)); /* else it would be a note */
     HR_TRY(hr_wire_wait(world, &link->wire[slot], 1, link->args.traffic));
     if (!world->is_pretended) {
         HR_TRY(hr_copy_to_host(stream, link->buffer[slot], x));
         HR_TRY(hr_stream_sync(stream));
     }
-    link->args.data = link->buffer[slot];
-    link->args.bytes = hr_tensor_bytes(x);
-    HR_TRY(hr_wire_send(link->group, &link->args, &link->wire[slot]));
-    link->n_done++;
-    return HR_OK;
+    return send(link, slot, hr_tensor_bytes(x));
+}
+
+hr_status hr_link_send_note(hr_link *link, uint8_t note)
+{
+    unsigned slot = link->n_done % N_BUFFERS;
+
+    HR_ASSERT(link->is_sender && note != 0);
+    HR_TRY(hr_wire_wait(link->group->world, &link->wire[slot], 1, link->args.traffic));
+    if (link->buffer[slot] != NULL)
+        *(uint8_t *)link->buffer[slot] = note;
+    return send(link, slot, sizeof note);
 }
 
 hr_status hr_link_receive(hr_link *link, hr_stream *stream, const hr_tensor *x)
@@ -108,6 +125,25 @@ hr_status hr_link_receive(hr_link *link, hr_stream *stream, const hr_tensor *x)
                        link->wire[slot].bytes, hr_tensor_bytes(x));
     HR_TRY(hr_copy_to_device(stream, x, link->buffer[slot]));
     HR_TRY(hr_stream_sync(stream)); /* the buffer is received into again */
+    HR_TRY(post_receive(link, (int)slot));
+    link->n_done++;
+    return HR_OK;
+}
+
+hr_status hr_link_wait(hr_link *link, uint8_t *note)
+{
+    hr_world *world = link->group->world;
+    unsigned slot = link->n_done % N_BUFFERS;
+
+    HR_ASSERT(!link->is_sender);
+    HR_TRY(hr_group_check(link->group));
+    *note = 0;
+    if (world->is_pretended)
+        return HR_OK;
+    HR_TRY(hr_wire_wait(world, &link->wire[slot], 1, link->args.traffic));
+    if (link->wire[slot].bytes != sizeof *note)
+        return HR_OK;
+    *note = *(const uint8_t *)link->buffer[slot];
     HR_TRY(post_receive(link, (int)slot));
     link->n_done++;
     return HR_OK;

@@ -21,4 +21,10 @@ hr_status hr_link_send(hr_link *link, hr_stream *stream, const hr_tensor *x);
 /* On `to`: fills x, enqueued; the next message's bytes are x's. */
 hr_status hr_link_receive(hr_link *link, hr_stream *stream, const hr_tensor *x);
 
+/* In the order of the tensors, a number other than 0 instead of one. On `from`. */
+hr_status hr_link_send_note(hr_link *link, uint8_t note);
+/* On `to`: waits for the next message. A note is taken; *note is 0 when it is a tensor,
+ * which is there to be received, and in a pretended world. */
+hr_status hr_link_wait(hr_link *link, uint8_t *note);
+
 #endif

@@ -3,7 +3,7 @@
  * A message is a head and some bytes. Sending copies and returns at once; messages from
  * one sender arrive in the order in which they were sent. There are none to oneself.
  * Some receives from any rank are always posted, so that messages arrive while this rank
- * computes; hr_world_progress moves them on. Local, but for opening. */
+ * computes; hr_world_progress moves them on. Local, but for opening and settling. */
 #ifndef HR_COMM_MAILBOX_H
 #define HR_COMM_MAILBOX_H
 
@@ -35,12 +35,18 @@ hr_status hr_mailbox_send(hr_mailbox *box, int to, const hr_mail_head *head,
  * with hr_mail_free (NULL is fine). */
 hr_status hr_mailbox_take(hr_mailbox *box, hr_mail **out);
 void hr_mail_free(hr_mail *mail);
-/* Collective over the group: waits until all that anybody had sent when it came here has
- * arrived, ready to be taken by the next calls of hr_mailbox_take. Nobody sends while
- * some are in it. */
+/* Collective over the group: returns when all that anybody had sent when it came here
+ * has arrived and waits to be taken. Each tells each other rank how many messages it has
+ * sent to it, so what is sent later does not matter. */
 hr_status hr_mailbox_settle(hr_mailbox *box);
-/* Waits until there is a message to take. `waiting_for` (a rank, or -1) is whom the
- * message about a passed deadline names. In a pretended world: HR_ERR_INTERNAL. */
-hr_status hr_mailbox_wait(hr_mailbox *box, int waiting_for);
+
+/* Waits until there is a message to take, or something else is enough. */
+typedef struct hr_mailbox_wait_args {
+    int waiting_for; /* whom the message about a passed deadline names; -1: nobody */
+    bool (*is_enough)(void *user); /* asked often; NULL: only a message is */
+    void *user;
+} hr_mailbox_wait_args;
+/* In a pretended world, and alone: HR_ERR_INTERNAL. */
+hr_status hr_mailbox_wait(hr_mailbox *box, const hr_mailbox_wait_args *args);
 
 #endif

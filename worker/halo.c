@@ -2,12 +2,13 @@
 
 #include "base/assert.h"
 #include "base/memory.h"
-#include "worker/inbox.h"
 
 #include <string.h>
 
 struct hr_halo {
     const hr_run *run;
+    const hr_rounds *rounds;
+    hr_halo_ear ear;
     hr_range owned;
     bool is_pretended;
     int rank;
@@ -31,7 +32,8 @@ static hr_status open_all(hr_halo *halo, size_t frame_bytes)
     return hr_mailbox_open(w->group, frame_bytes, HR_TRAFFIC_HALO, &halo->mailbox);
 }
 
-hr_status hr_halo_open(const hr_run *run, hr_halo **out)
+hr_status hr_halo_open(const hr_run *run, const hr_rounds *rounds, const hr_halo_ear *ear,
+                       hr_halo **out)
 {
     hr_halo *halo;
     void *memory;
@@ -40,6 +42,8 @@ hr_status hr_halo_open(const hr_run *run, hr_halo **out)
     HR_TRY(hr_alloc_or_fail(sizeof *halo, "the halo", &memory));
     halo = memory;
     halo->run = run;
+    halo->rounds = rounds;
+    halo->ear = *ear;
     halo->rank = hr_group_rank(run->worker->group);
     halo->is_pretended = hr_world_is_pretended(run->worker->world);
     status = open_all(halo, run->frame_floats * sizeof(float));
@@ -99,7 +103,8 @@ hr_status hr_halo_send_frame(hr_halo *halo, int64_t frame, int step, const float
     for (int64_t i = seeing.first; i < seeing.first + seeing.n; i++) {
         int group = hr_schedule_group(s, step, i);
 
-        if (group == last || group == halo->run->worker->place.windows)
+        if (group == last || group == halo->run->worker->place.windows ||
+            hr_rounds_is_done(halo->rounds, step, i))
             continue;
         last = group;
         HR_TRY(hr_mailbox_send(halo->mailbox, hr_run_leader(halo->run, group), &head, x,
@@ -138,8 +143,19 @@ hr_status hr_halo_send_predictions(hr_halo *halo, const hr_unit *unit,
     return HR_OK;
 }
 
+hr_status hr_halo_call(hr_halo *halo, int to, int call)
+{
+    const hr_mail_head head = {.kind = HR_MAIL_CALL, .step = call};
+
+    return hr_mailbox_send(halo->mailbox, to, &head, NULL, 0);
+}
+
 static hr_status take_in(hr_halo *halo, const hr_mail *mail)
 {
+    if (mail->head.kind == HR_MAIL_CALL) {
+        halo->ear.hear(halo->ear.user, mail->head.step, mail->head.from);
+        return HR_OK;
+    }
     HR_ASSERT(mail->bytes == halo->run->frame_floats * sizeof(float));
     if (mail->head.kind == HR_MAIL_PREDICTION)
         return put_prediction(halo, &mail->head, mail->data);
@@ -169,9 +185,14 @@ hr_range hr_halo_take_news(hr_halo *halo)
     return news;
 }
 
-hr_status hr_halo_wait(hr_halo *halo, int rank)
+hr_status hr_halo_wait(hr_halo *halo, const hr_mailbox_wait_args *args)
 {
-    return hr_mailbox_wait(halo->mailbox, rank);
+    return hr_mailbox_wait(halo->mailbox, args);
+}
+
+hr_status hr_halo_settle(hr_halo *halo)
+{
+    return hr_mailbox_settle(halo->mailbox);
 }
 
 bool hr_halo_has_frame(const hr_halo *halo, int64_t frame, int step)
@@ -255,4 +276,16 @@ void hr_halo_drop_predictions(hr_halo *halo, int64_t frame, int step)
             hr_inbox_drop(halo->inbox, &head);
         }
     *arrived_at(halo, frame) = 0;
+}
+
+const hr_inbox *hr_halo_inbox(const hr_halo *halo)
+{
+    return halo->inbox;
+}
+
+hr_status hr_halo_restore(hr_halo *halo, const hr_mail_head *head, const float *data)
+{
+    if (head->kind == HR_MAIL_PREDICTION)
+        return put_prediction(halo, head, data);
+    return hr_inbox_put(halo->inbox, head, data);
 }

@@ -1,5 +1,6 @@
 #include "worker/inbox.h"
 
+#include "base/assert.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -93,4 +94,15 @@ void hr_inbox_drop(hr_inbox *inbox, const hr_mail_head *head)
         return;
     hr_free(inbox->items[i].data);
     inbox->items[i] = inbox->items[--inbox->n];
+}
+
+size_t hr_inbox_count(const hr_inbox *inbox)
+{
+    return inbox->n;
+}
+
+const hr_mail_head *hr_inbox_head(const hr_inbox *inbox, size_t i)
+{
+    HR_ASSERT(i < inbox->n);
+    return &inbox->items[i].head;
 }

@@ -9,8 +9,9 @@
 #include <stdbool.h>
 
 typedef enum hr_mail_kind {
-    HR_MAIL_FRAME = 0, /* the sample of `frame` after `step` steps */
-    HR_MAIL_PREDICTION /* the velocity of `frame` in a unit (step, window, branch) */
+    HR_MAIL_FRAME = 0,  /* the sample of `frame` after `step` steps */
+    HR_MAIL_PREDICTION, /* the velocity of `frame` in a unit (step, window, branch) */
+    HR_MAIL_CALL        /* about a meeting (meeting.h): never in an inbox */
 } hr_mail_kind;
 
 typedef struct hr_inbox hr_inbox;
@@ -26,5 +27,9 @@ hr_status hr_inbox_put(hr_inbox *inbox, const hr_mail_head *head, const float *d
 const float *hr_inbox_find(const hr_inbox *inbox, const hr_mail_head *head);
 /* Does nothing when it is not there. */
 void hr_inbox_drop(hr_inbox *inbox, const hr_mail_head *head);
+
+/* All of them, in no order; each is numbered until the next put or drop. */
+size_t hr_inbox_count(const hr_inbox *inbox);
+const hr_mail_head *hr_inbox_head(const hr_inbox *inbox, size_t i);
 
 #endif

@@ -42,13 +42,18 @@ hr_stage_clock hr_stage_begin(const hr_worker_hooks *hooks, hr_stage stage, int6
     return clock;
 }
 
+void hr_stage_work(hr_stage_clock *clock)
+{
+    if (clock->work_began > 0)
+        return;
+    clock->work_began = hr_clock_seconds();
+    if (clock->hooks != NULL && clock->hooks->on_work != NULL)
+        clock->hooks->on_work(clock->hooks->user, clock->stage);
+}
+
 hr_status hr_stage_next(hr_stage_clock *clock)
 {
-    if (clock->work_began <= 0) {
-        clock->work_began = hr_clock_seconds();
-        if (clock->hooks != NULL && clock->hooks->on_work != NULL)
-            clock->hooks->on_work(clock->hooks->user, clock->stage);
-    }
+    hr_stage_work(clock);
     if (clock->hooks != NULL && clock->hooks->wish != NULL &&
         clock->hooks->wish(clock->hooks->user, NULL) == HR_WISH_STOP)
         return HR_ERR_CANCELLED;

@@ -14,7 +14,9 @@ typedef struct hr_stage_clock {
 /* Starts the clock of a stage and reports 0 done. */
 hr_stage_clock hr_stage_begin(const hr_worker_hooks *hooks, hr_stage stage,
                               int64_t total);
-/* Before a unit of work: HR_ERR_CANCELLED when the user wants to stop. */
+/* Before the first unit of work, whose weights are there: says so. */
+void hr_stage_work(hr_stage_clock *clock);
+/* Before any: the same, and HR_ERR_CANCELLED when the user wants to stop. */
 hr_status hr_stage_next(hr_stage_clock *clock);
 /* After it. */
 void hr_stage_done(const hr_stage_clock *clock, int64_t done);

@@ -84,6 +84,23 @@ static hr_status grow_list(hr_worker *worker)
     return HR_OK;
 }
 
+/* The data become the worker's. */
+static hr_status append(hr_worker *worker, const char *text, hr_embeds *embeds)
+{
+    HR_TRY(grow_list(worker));
+    embeds->text = hr_strdup(text);
+    if (embeds->text == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a prompt");
+    worker->embeds[worker->n_embeds++] = *embeds;
+    return HR_OK;
+}
+
+static hr_status make_room(hr_embeds *embeds, size_t *bytes)
+{
+    HR_TRY(hr_size_mul((size_t)embeds->n, (size_t)embeds->width * sizeof(float), bytes));
+    return hr_alloc_or_fail(*bytes, "text embeddings", (void **)&embeds->data);
+}
+
 /* All ranks know the tokens; the first alone has the encoder. */
 static hr_status encode(hr_worker *worker, const char *text, int64_t text_length)
 {
@@ -97,23 +114,33 @@ static hr_status encode(hr_worker *worker, const char *text, int64_t text_length
         return HR_OK;
     HR_TRY_GOTO(make_ids(worker, text, text_length, &ids, &n_ids), fail);
     embeds.n = (int64_t)n_ids;
-    HR_TRY_GOTO(hr_size_mul(n_ids, (size_t)embeds.width * sizeof(float), &bytes), fail);
-    HR_TRY_GOTO(hr_alloc_or_fail(bytes, "text embeddings", (void **)&embeds.data), fail);
+    HR_TRY_GOTO(make_room(&embeds, &bytes), fail);
     if (is_first_rank(worker))
         HR_TRY_GOTO(run_encoder(worker, ids, &embeds), fail);
     HR_TRY_GOTO(hr_group_broadcast(worker->group, 0, embeds.data, bytes), fail);
-    HR_TRY_GOTO(grow_list(worker), fail);
-    embeds.text = hr_strdup(text);
-    if (embeds.text == NULL) {
-        status = hr_fail(HR_ERR_NOMEM, "out of memory: a prompt");
-        goto fail;
-    }
-    worker->embeds[worker->n_embeds++] = embeds;
+    HR_TRY_GOTO(append(worker, text, &embeds), fail);
     hr_free(ids);
     return HR_OK;
 fail:
     hr_free(embeds.data);
     hr_free(ids);
+    return status;
+}
+
+hr_status hr_text_put(hr_worker *worker, const char *text, const hr_embeds *like,
+                      const float *data)
+{
+    hr_embeds embeds = *like;
+    size_t bytes;
+    hr_status status;
+
+    if (hr_text_find(worker, text, like->text_length) != NULL)
+        return HR_OK;
+    HR_TRY(make_room(&embeds, &bytes));
+    memcpy(embeds.data, data, bytes);
+    status = append(worker, text, &embeds);
+    if (status != HR_OK)
+        hr_free(embeds.data);
     return status;
 }
 

@@ -165,6 +165,16 @@ hr_status hr_units_load(hr_units *units, int step)
     return HR_OK;
 }
 
+hr_status hr_units_wait(hr_units *units, uint8_t *note)
+{
+    return hr_link_wait(units->before, note);
+}
+
+hr_status hr_units_tell(hr_units *units, uint8_t note)
+{
+    return is_last_stage(units) ? HR_OK : hr_link_send_note(units->after, note);
+}
+
 /* The forward with what goes in and out of this rank. */
 static hr_status run_stage(hr_units *units, const hr_unit *unit, const float *frames,
                            float *velocity)

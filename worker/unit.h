@@ -25,6 +25,12 @@ bool hr_units_is_predictor(const hr_units *units);
  * one unless parts are kept. */
 hr_status hr_units_load(hr_units *units, int step);
 
+/* For a stage after the first: waits for what comes from the stage before; *note is 0
+ * when it is a unit's hidden states, else what hr_units_tell was given there. */
+hr_status hr_units_wait(hr_units *units, uint8_t *note);
+/* A note (not 0) to the next stage, where there is one. */
+hr_status hr_units_tell(hr_units *units, uint8_t note);
+
 /* Runs this rank's stage: from `frames`, host [length, C, h, w], in the first stage, else
  * from the hidden states of the stage before; the last one's predictor fills `velocity`,
  * host, same shape, the others send hidden states on. Collective over the tensor ranks,

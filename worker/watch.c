@@ -10,13 +10,21 @@
 /* Times the work of the median rank from which a rank is called slow. */
 static const double slow_factor = 1.25;
 
+enum { N_LATE = 8 }; /* rounds among which the longest is looked for */
+
 struct hr_watch {
     const hr_run *run;
     hr_stage_clock *clock;
-    bool is_first_rank; /* which alone shows anything */
-    int64_t units_done; /* of this rank */
+    bool is_first_rank;   /* which alone shows anything */
+    int64_t units_before; /* of all ranks, before they went on */
+    int64_t units_done;   /* of this rank */
     double began, waited_before;
     double *work; /* of each rank, for the median; on rank 0 */
+
+    int64_t n_rounds; /* of this rank */
+    double rounds_seconds, late[N_LATE];
+    double round_began, saved, save_seconds; /* when; how long the last one took */
+    int steps_saved;
 };
 
 hr_status hr_watch_open(const hr_run *run, hr_stage_clock *clock, hr_watch **out)
@@ -72,11 +80,9 @@ static void tell(const hr_watch *watch, const hr_unit *unit)
     hr_world_report(watch->run->worker->world, &report);
 }
 
-hr_status hr_watch_begin(hr_watch *watch, const hr_unit *unit)
+void hr_watch_begin(hr_watch *watch, const hr_unit *unit)
 {
-    HR_TRY(hr_stage_next(watch->clock));
     tell(watch, unit);
-    return HR_OK;
 }
 
 /* What the rank told last; of rank 0 what is true now. */
@@ -135,39 +141,128 @@ static void find_slowest(const hr_watch *watch, hr_progress *progress)
         progress->slowest_rank = -1;
 }
 
+int64_t hr_watch_units(const hr_watch *watch)
+{
+    return units_of_all(watch);
+}
+
+/* Whole steps that so many units are, and windows of the next one. */
+static int count_steps(const hr_watch *watch, int64_t units, int64_t *windows)
+{
+    const hr_schedule *s = &watch->run->schedule;
+    int64_t left = units / s->n_branches;
+    int step = 0;
+
+    while (step < s->n_steps && left >= hr_windows_count(&s->windows, step))
+        left -= hr_windows_count(&s->windows, step++);
+    *windows = left;
+    return step;
+}
+
+static int steps_of_all(const hr_watch *watch)
+{
+    int64_t windows;
+
+    return count_steps(watch, watch->units_before + units_of_all(watch), &windows);
+}
+
+void hr_watch_start(hr_watch *watch, int64_t units_before)
+{
+    double now = hr_clock_seconds();
+    int64_t windows;
+
+    watch->units_before = units_before;
+    watch->round_began = watch->saved = now;
+    hr_stage_work(watch->clock);
+    if (watch->is_first_rank)
+        watch->steps_saved = count_steps(watch, units_before, &windows);
+}
+
 static void show(const hr_watch *watch)
 {
     const hr_schedule *s = &watch->run->schedule;
     hr_progress progress = {.n_units = hr_schedule_n_units(s),
-                            .units_done = units_of_all(watch),
+                            .units_before = watch->units_before,
                             .slowest_rank = -1};
-    int64_t left = progress.units_done / s->n_branches;
+    int64_t windows;
 
-    while (progress.done < s->n_steps &&
-           left >= hr_windows_count(&s->windows, (int)progress.done))
-        left -= hr_windows_count(&s->windows, (int)progress.done++);
+    progress.units_done = watch->units_before + units_of_all(watch);
+    progress.done = count_steps(watch, progress.units_done, &windows);
     if (progress.done < s->n_steps) {
         progress.n_windows = hr_windows_count(&s->windows, (int)progress.done);
-        progress.windows_done = left;
+        progress.windows_done = windows;
     }
     find_slowest(watch, &progress);
     hr_stage_show(watch->clock, &progress);
 }
 
-hr_status hr_watch_done(hr_watch *watch)
+/* A round goes through the stages one after the other, while this one is at the next. */
+static void note_round(hr_watch *watch)
 {
+    const hr_schedule *s = &watch->run->schedule;
+    double now = hr_clock_seconds(), seconds = now - watch->round_began;
+    int n_units = s->n_branches / s->layout.cfg;
+
+    if (n_units < 1)
+        n_units = 1;
+    seconds *= (double)(n_units + s->layout.stages - 1) / n_units;
+    watch->late[watch->n_rounds++ % N_LATE] = seconds;
+    watch->rounds_seconds += seconds;
+    watch->round_began = now;
+}
+
+hr_status hr_watch_done(hr_watch *watch, const hr_unit *unit)
+{
+    const hr_schedule *s = &watch->run->schedule;
+
     watch->units_done++;
     if (!watch->is_first_rank)
         return HR_OK;
+    if (unit->branch + s->layout.cfg >= s->n_branches)
+        note_round(watch);
     show(watch);
     return hr_world_check_silence(watch->run->worker->world);
 }
 
-void hr_watch_end(hr_watch *watch)
+void hr_watch_pace(const hr_watch *watch, hr_pace *out)
+{
+    *out = (hr_pace){.steps_done = steps_of_all(watch),
+                     .save_seconds = watch->save_seconds,
+                     .since_save_seconds = hr_clock_seconds() - watch->saved};
+    out->steps_since_save = out->steps_done - watch->steps_saved;
+    if (watch->n_rounds > 0)
+        out->round_seconds = watch->rounds_seconds / (double)watch->n_rounds;
+    for (int i = 0; i < N_LATE; i++)
+        if (watch->late[i] > out->late_round_seconds)
+            out->late_round_seconds = watch->late[i];
+}
+
+static void tell_phase(const hr_watch *watch, const char *phase)
 {
     hr_report report = report_now(watch);
 
     report.step = watch->run->schedule.n_steps;
-    snprintf(report.phase, sizeof report.phase, "denoise: done");
+    snprintf(report.phase, sizeof report.phase, "denoise: %s", phase);
     hr_world_report(watch->run->worker->world, &report);
+}
+
+void hr_watch_meet(hr_watch *watch)
+{
+    tell_phase(watch, "checkpoint");
+}
+
+void hr_watch_met(hr_watch *watch, double save_seconds)
+{
+    watch->round_began = hr_clock_seconds();
+    if (save_seconds <= 0)
+        return;
+    watch->save_seconds = save_seconds;
+    watch->saved = watch->round_began;
+    if (watch->is_first_rank)
+        watch->steps_saved = steps_of_all(watch);
+}
+
+void hr_watch_end(hr_watch *watch)
+{
+    tell_phase(watch, "done");
 }

@@ -5,6 +5,7 @@
 #include "worker/collect.h"
 #include "worker/decode.h"
 #include "worker/denoise.h"
+#include "worker/resume.h"
 #include "worker/text.h"
 
 static hr_status open_parts(hr_worker *worker)
@@ -113,7 +114,8 @@ static hr_status text_stage(hr_worker *worker, const hr_render *render,
     hr_stage_clock clock = hr_stage_begin(render->hooks, HR_STAGE_TEXT, n_texts);
 
     HR_TRY(hr_stage_next(&clock));
-    HR_TRY(hr_text_stage(worker, render));
+    HR_TRY(hr_resume_path(worker, render) != NULL ? hr_resume_texts(worker, render)
+                                                  : hr_text_stage(worker, render));
     hr_parts_drop_text_encoder(worker);
     stop_meter(worker, &m, HR_STAGE_TEXT, times);
     hr_stage_done(&clock, n_texts);
@@ -134,8 +136,6 @@ static hr_status denoise_stage(const hr_denoised *denoised, hr_states *states,
     HR_TRY(hr_collect_hashes(denoised));
     HR_TRY(hr_collect_latents(denoised));
     stop_meter(worker, &m, HR_STAGE_DENOISE, times);
-    if (clock.work_began > 0)
-        times->step_seconds = (hr_clock_seconds() - clock.work_began) / n_steps;
     hr_stage_done(&clock, n_steps);
     return HR_OK;
 }

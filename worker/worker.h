@@ -50,6 +50,7 @@ typedef struct hr_progress {
     int64_t done, total;             /* texts, whole steps, frames */
     int64_t windows_done, n_windows; /* of the step at work; 0 of 0 in other stages */
     int64_t units_done, n_units;     /* of the whole stage: what an ETA goes by */
+    int64_t units_before;            /* of units_done, by earlier runs */
     double seconds;                  /* since the stage began, loading included */
     double work_seconds;             /* since its first unit of work began */
     int slowest_rank;                /* -1: no rank stands out */
@@ -83,8 +84,8 @@ typedef struct hr_worker_hooks {
     /* On every rank: its first unit of work of this stage begins, with all weights
      * there. */
     void (*on_work)(void *user, hr_stage stage);
-    /* A checkpoint is on the disk, or could not be written (status, which has been
-     * logged): the render goes on in both cases. */
+    /* A checkpoint, or the latents, is on the disk, or could not be written (status,
+     * which has been logged): the render goes on in both cases. */
     void (*on_saved)(void *user, const char *path, hr_status status);
     void *user;
 } hr_worker_hooks;
@@ -108,7 +109,9 @@ typedef struct hr_render {
     const char *prompt, *negative_prompt; /* what is encoded: style phrase included */
     const char *latents_in;               /* initial noise; NULL: drawn from the seed */
     const char *latents_out;              /* NULL: not written; by rank 0 */
-    int stop_after_step;        /* 0: all steps and decode; else the latents only */
+    /* 0: all steps and decode; else the latents only, and, with a checkpointing folder, a
+     * checkpoint there (after the last step: checkpointing.latents). */
+    int stop_after_step;
     const char *scratch_folder; /* for frame states; deleted with the render */
     hr_checkpointing checkpointing;
     hr_save_options save;       /* rank 0 saves */
@@ -129,6 +132,8 @@ typedef struct hr_render_times {
     double step_seconds;            /* mean over the steps */
     double start_seconds;           /* from the start of the process to the first step */
     double wait_seconds;            /* of the denoising: this rank waited for others */
+    int n_saves;                    /* checkpoints and latents written */
+    double save_seconds;            /* in which they were, without meeting for it */
     uint64_t weight_bytes_read;     /* by this rank */
     uint64_t transformer_bytes;     /* on the device: this rank's part, packed */
     double stage_flops[HR_STAGE_COUNT];             /* of this rank */

@@ -36,7 +36,7 @@ static hr_status wait_for_others(hr_group *all, const char *where)
     }
     status = hr_mailbox_open(all, 100, HR_TRAFFIC_HALO, &box);
     if (status == HR_OK)
-        status = hr_mailbox_wait(box, -1);
+        status = hr_mailbox_wait(box, &(hr_mailbox_wait_args){.waiting_for = -1});
     hr_mailbox_close(box);
     return status;
 }

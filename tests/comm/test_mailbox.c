@@ -53,7 +53,7 @@ static void messages_arrive_whole_and_in_order(hr_group *all)
     for (int n = 0; n < N * (size - 1); n++) {
         hr_mail *mail = NULL;
 
-        hr_test_ok(hr_mailbox_wait(box, -1));
+        hr_test_ok(hr_mailbox_wait(box, &(hr_mailbox_wait_args){.waiting_for = -1}));
         hr_test_ok(hr_mailbox_take(box, &mail));
         assert_non_null(mail);
         n_wrong += !is_as_sent(mail, rank) || mail->head.step != next[mail->head.from]++;
@@ -91,7 +91,8 @@ static void two_mailboxes_do_not_mix(hr_group *all)
     for (int i = 1; i >= 0; i--) {
         hr_mail *mail = NULL;
 
-        hr_test_ok(hr_mailbox_wait(box[i], (rank + size - 1) % size));
+        hr_test_ok(hr_mailbox_wait(
+            box[i], &(hr_mailbox_wait_args){.waiting_for = (rank + size - 1) % size}));
         hr_test_ok(hr_mailbox_take(box[i], &mail));
         assert_int_equal(mail->head.kind, i);
         assert_string_equal(mail->data, "hello");
@@ -119,7 +120,7 @@ static void sending_does_not_wait(hr_group *all)
     for (; n_got < N; n_got++) {
         hr_mail *mail = NULL;
 
-        hr_test_ok(hr_mailbox_wait(box, -1));
+        hr_test_ok(hr_mailbox_wait(box, &(hr_mailbox_wait_args){.waiting_for = -1}));
         hr_test_ok(hr_mailbox_take(box, &mail));
         hr_mail_free(mail);
     }
@@ -148,7 +149,8 @@ static void a_failure_while_messages_are_on_their_way(hr_group *all)
     if (rank == size - 1)
         hr_world_give_up(hr_group_world(all), HR_ERR_CANCELLED);
     else
-        while (status = hr_mailbox_wait(box, -1), status == HR_OK) {
+        while (status = hr_mailbox_wait(box, &(hr_mailbox_wait_args){.waiting_for = -1}),
+               status == HR_OK) {
             if (hr_mailbox_take(box, &mail) == HR_OK)
                 hr_mail_free(mail);
         }
@@ -193,7 +195,7 @@ static void bytes_and_waiting_are_counted(hr_group *all)
     for (start = hr_clock_seconds(); rank == 0 && hr_clock_seconds() < start + 0.1;)
         hr_test_ok(hr_world_progress(world));
     hr_test_ok(hr_mailbox_send(box, (rank + 1) % size, &head, "abcd", 4));
-    hr_test_ok(hr_mailbox_wait(box, -1));
+    hr_test_ok(hr_mailbox_wait(box, &(hr_mailbox_wait_args){.waiting_for = -1}));
     hr_test_ok(hr_mailbox_take(box, &mail));
     hr_mail_free(mail);
     stats = hr_world_traffic(world);

@@ -148,7 +148,8 @@ static hr_status wait_in_mailbox(hr_group *all)
     hr_status status = hr_mailbox_open(all, 100, HR_TRAFFIC_HALO, &box);
 
     if (status == HR_OK)
-        status = hr_mailbox_wait(box, hr_group_size(all) - 1);
+        status = hr_mailbox_wait(
+            box, &(hr_mailbox_wait_args){.waiting_for = hr_group_size(all) - 1});
     hr_mailbox_close(box);
     return status;
 }

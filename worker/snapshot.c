@@ -1,0 +1,237 @@
+#include "worker/snapshot.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "io/checkpoint_folder.h"
+#include "worker/text.h"
+
+#include <string.h>
+
+/* What this rank writes beside its frames. */
+typedef struct pages {
+    const hr_snapshot *of;
+    hr_pending *list;
+    int64_t n;
+} pages;
+
+/* Of all ranks that have a sample, one writes it: the leader of the next group to read
+ * it. A frame's present sample stands with the frame. */
+static bool writes_sample(const hr_snapshot *s, int64_t frame, int step)
+{
+    return step < s->minutes->frame_steps[frame] &&
+           hr_rounds_reader(s->rounds, frame, step) == s->run->worker->place.windows;
+}
+
+static void add(pages *p, const hr_mail_head *head)
+{
+    if (p->list != NULL)
+        p->list[p->n] =
+            (hr_pending){.kind = head->kind == HR_MAIL_FRAME ? HR_PENDING_SAMPLE
+                                                             : HR_PENDING_PREDICTION,
+                         .step = head->step,
+                         .window = head->window,
+                         .branch = head->branch,
+                         .frame = head->frame};
+    p->n++;
+}
+
+/* The sample before the last of an own frame, which lies with the states. */
+static void add_own_samples(pages *p)
+{
+    const hr_snapshot *s = p->of;
+    hr_range owned = hr_states_owned(s->states);
+
+    for (int64_t f = owned.first; f < owned.first + owned.n; f++) {
+        int step = hr_states_step(s->states, f) - 1;
+
+        if (step >= 0 && hr_states_keeps(s->states, f, step) && writes_sample(s, f, step))
+            add(p, &(hr_mail_head){
+                       .kind = HR_MAIL_FRAME, .step = step, .frame = (int32_t)f});
+    }
+}
+
+/* Fills the list, or only counts where it is NULL. */
+static void fill_list(pages *p)
+{
+    const hr_inbox *inbox = hr_halo_inbox(p->of->halo);
+
+    p->n = 0;
+    if (!hr_parts_is_leader(p->of->run->worker))
+        return;
+    add_own_samples(p);
+    for (size_t i = 0; i < hr_inbox_count(inbox); i++) {
+        const hr_mail_head *head = hr_inbox_head(inbox, i);
+
+        if (head->kind == HR_MAIL_PREDICTION ||
+            writes_sample(p->of, head->frame, head->step))
+            add(p, head);
+    }
+}
+
+static hr_status make_list(pages *p)
+{
+    void *memory;
+
+    fill_list(p);
+    HR_TRY(hr_alloc_or_fail((size_t)p->n * sizeof *p->list, "a list of frames", &memory));
+    p->list = memory;
+    fill_list(p);
+    return HR_OK;
+}
+
+static hr_status give_frame(void *user, int64_t frame, hr_checkpoint_frame *out)
+{
+    const pages *p = user;
+
+    return hr_states_save(p->of->states, frame, out);
+}
+
+static hr_status give_pending(void *user, int64_t i, hr_pending *head, float *data)
+{
+    const pages *p = user;
+    const hr_pending *one = &p->list[i];
+    const hr_mail_head mail = {
+        .kind = one->kind == HR_PENDING_SAMPLE ? HR_MAIL_FRAME : HR_MAIL_PREDICTION,
+        .step = one->step,
+        .window = one->window,
+        .branch = one->branch,
+        .frame = one->frame};
+    const float *kept = hr_inbox_find(hr_halo_inbox(p->of->halo), &mail);
+
+    *head = *one;
+    if (kept == NULL)
+        return hr_states_read(p->of->states, one->frame, one->step, data);
+    memcpy(data, kept, p->of->run->frame_floats * sizeof(float));
+    return HR_OK;
+}
+
+static hr_checkpoint_embeds embeds_of(const hr_run *run, const char *text)
+{
+    const hr_embeds *e = hr_text_find(run->worker, text, run->render->job->text_length);
+
+    return (hr_checkpoint_embeds){.n = e->n, .width = e->width, .data = e->data};
+}
+
+static hr_checkpoint_head head_of(const hr_snapshot *s)
+{
+    const hr_render *render = s->run->render;
+    const hr_plan *p = render->plan;
+    hr_checkpoint_head head = {
+        .n_frames = p->latent_frames,
+        .channels = p->latent_channels,
+        .height = p->latent_height,
+        .width = p->latent_width,
+        .n_history = hr_sampler_n_history(s->run->sampler),
+        .n_steps = p->n_steps,
+        .job = render->checkpointing.job,
+        .model = render->checkpointing.model,
+        .job_yaml = render->checkpointing.job_yaml,
+        .prompt = embeds_of(s->run, render->prompt),
+        .steps_done = s->minutes->steps_done,
+    };
+
+    if (p->use_guidance)
+        head.negative_prompt = embeds_of(s->run, render->negative_prompt);
+    return head;
+}
+
+static hr_status write_file(const pages *p, const hr_checkpoint_head *head,
+                            const char *path)
+{
+    hr_range owned = hr_states_owned(p->of->states);
+    const hr_checkpoint_source source = {.first_frame = owned.first,
+                                         .n_frames = owned.n,
+                                         .n_pending = p->n,
+                                         .frame = give_frame,
+                                         .pending = give_pending,
+                                         .user = (void *)(uintptr_t)p};
+
+    return hr_checkpoint_save(p->of->run->worker->group, path, head, &source);
+}
+
+/* The latents of the video, which are decoded or handed on. */
+static bool is_latents(const hr_snapshot *s)
+{
+    const hr_render *render = s->run->render;
+
+    return s->is_last && s->run->schedule.n_steps == render->plan->n_steps &&
+           render->checkpointing.latents != NULL;
+}
+
+/* Rank 0: what is not needed any more, and telling the user. `name` is that of a
+ * checkpoint of this moment. */
+static void tidy(const hr_snapshot *s, const char *name, const char *path,
+                 hr_status status)
+{
+    const hr_render *render = s->run->render;
+    const hr_checkpointing *c = &render->checkpointing;
+
+    if (hr_group_rank(s->run->worker->group) != 0)
+        return;
+    if (status == HR_OK && name != NULL &&
+        hr_checkpoint_prune(c->folder, name, is_latents(s) ? 0 : (size_t)c->keep) !=
+            HR_OK)
+        hr_warn("older checkpoints stay in %s", c->folder);
+    if (render->hooks != NULL && render->hooks->on_saved != NULL)
+        render->hooks->on_saved(render->hooks->user, path, status);
+}
+
+static bool is_wanted(const hr_snapshot *s)
+{
+    const hr_render *render = s->run->render;
+
+    if (hr_device_is_dry(s->run->worker->device))
+        return false;
+    if (is_latents(s))
+        return !render->checkpointing.is_denoised;
+    return render->checkpointing.folder != NULL &&
+           (!s->is_last || render->stop_after_step > 0);
+}
+
+/* A render that goes on does so without this checkpoint. */
+static bool is_bearable(const hr_snapshot *s, hr_status status)
+{
+    return (status == HR_ERR_IO || status == HR_ERR_NOMEM) &&
+           (!s->is_last || s->run->render->stop_after_step == 0);
+}
+
+static hr_status save(const pages *p, const hr_checkpoint_head *head, bool *is_saved)
+{
+    const hr_checkpointing *c = &p->of->run->render->checkpointing;
+    char *name = NULL;
+    const char *path;
+    hr_status status;
+
+    if (c->folder != NULL)
+        HR_TRY(hr_checkpoint_path(c->folder, head->steps_done, head->rounds_done, &name));
+    path = is_latents(p->of) ? c->latents : name;
+    status = write_file(p, head, path);
+    *is_saved = status == HR_OK;
+    tidy(p->of, name, path, status);
+    hr_free(name);
+    return is_bearable(p->of, status) ? HR_OK : status;
+}
+
+hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)
+{
+    pages p = {.of = snapshot};
+    hr_checkpoint_head head;
+    hr_round *rounds = NULL;
+    hr_status status;
+
+    *is_saved = false;
+    if (!is_wanted(snapshot))
+        return HR_OK;
+    head = head_of(snapshot);
+    HR_TRY_GOTO(
+        hr_rounds_list(snapshot->rounds, head.steps_done, &rounds, &head.n_rounds), done);
+    head.rounds = rounds;
+    head.rounds_done =
+        hr_rounds_of_steps(&snapshot->run->schedule, head.steps_done) + head.n_rounds;
+    HR_TRY_GOTO(make_list(&p), done);
+    status = save(&p, &head, is_saved);
+done:
+    hr_free(p.list);
+    hr_free(rounds);
+    return status;
+}
