@@ -74,9 +74,12 @@ static hr_status open_part(hr_out_file *file)
         close(file->fd);
         return hr_fail(HR_ERR_ARG, "%s: another process is writing it", file->path);
     }
-    if (hr_fault_errno("file.truncate", EIO) || ftruncate(file->fd, 0) != 0)
-        return failed(file, "empty");
-    return HR_OK;
+    if (!hr_fault_errno("file.truncate", EIO) && ftruncate(file->fd, 0) == 0)
+        return HR_OK;
+    failed(file, "empty");
+    close(file->fd);
+    unlink(file->part);
+    return file->status;
 }
 
 static void destroy(hr_out_file *file)

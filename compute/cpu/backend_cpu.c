@@ -34,12 +34,13 @@ const hr_cpu_kernels *hr_cpu_kernels_of(hr_isa isa)
 }
 
 /* A machine may have the instructions, and oneDNN no kernels that use them. */
-static bool has_bf16(hr_isa isa, const hr_onednn *onednn)
+static hr_status find_bf16(hr_isa isa, const hr_onednn *onednn, bool *out)
 {
     hr_onednn_shape usual = {
         .c_in = 64, .c_out = 64, .kernel_height = 1, .kernel_width = 1, .dtype = HR_BF16};
 
-    return hr_isa_has_bf16(isa) && hr_onednn_is_fast(onednn, &usual);
+    *out = false;
+    return hr_isa_has_bf16(isa) ? hr_onednn_is_fast(onednn, &usual, out) : HR_OK;
 }
 
 static hr_status cpu_open(hr_device *device, const hr_device_options *options)
@@ -55,13 +56,14 @@ static hr_status cpu_open(hr_device *device, const hr_device_options *options)
     cpu->kernels = hr_cpu_kernels_of(device->isa);
     status = hr_onednn_create(device->isa, device->threads, &cpu->onednn);
     if (status == HR_OK)
+        status = find_bf16(device->isa, cpu->onednn, &device->has_bf16);
+    if (status == HR_OK)
         status = hr_pool_create(device->threads, &cpu->pool);
     if (status != HR_OK) {
         hr_onednn_destroy(cpu->onednn);
         hr_free(cpu);
         return status;
     }
-    device->has_bf16 = has_bf16(device->isa, cpu->onednn);
     snprintf(device->description, sizeof device->description, "cpu, %s, %d thread%s",
              hr_isa_name(device->isa), device->threads, device->threads == 1 ? "" : "s");
     device->state = cpu;

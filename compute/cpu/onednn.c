@@ -305,6 +305,13 @@ static dnnl_status_t pd_of_blocks(const hr_onednn *onednn, const hr_onednn_shape
     return status;
 }
 
+/* No answer to whether there is a kernel. Another one may give other bits, so nobody
+ * takes it in its place. */
+static bool is_lack(dnnl_status_t status)
+{
+    return status == dnnl_out_of_memory || status == dnnl_runtime_error;
+}
+
 /* Packed weights serve pictures of every size, so their layout is one for a common size:
  * blocks where there are kernels for it, else (bf16, other processors) what oneDNN likes.
  */
@@ -321,21 +328,29 @@ static dnnl_status_t pd_of_weight(const hr_onednn *onednn, const hr_onednn_shape
 
     common.pad_top = common.pad_bottom = (shape->kernel_height - 1) / 2;
     common.pad_left = common.pad_right = (shape->kernel_width - 1) / 2;
-    if (shape->dtype == HR_F32 && pd_of_blocks(onednn, &common, out) == dnnl_success)
-        return dnnl_success;
+    if (shape->dtype == HR_F32) {
+        dnnl_status_t status = pd_of_blocks(onednn, &common, out);
+
+        if (status == dnnl_success || is_lack(status))
+            return status;
+    }
     return pd_create(onednn, &common, NULL, out);
 }
 
-bool hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape)
+hr_status hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape,
+                            bool *out)
 {
     dnnl_primitive_desc_t pd;
-    bool fast;
+    dnnl_status_t status = pd_of_weight(onednn, shape, &pd);
 
-    if (pd_of_weight(onednn, shape, &pd) != dnnl_success)
-        return false;
-    fast = !is_plain_loops(pd);
+    if (is_lack(status))
+        return checked(status, "look for a kernel");
+    *out = false;
+    if (status != dnnl_success)
+        return HR_OK;
+    *out = !is_plain_loops(pd);
     dnnl_primitive_desc_destroy(pd);
-    return fast;
+    return HR_OK;
 }
 
 static dnnl_status_t reorder(const hr_onednn *onednn, dnnl_memory_t from,
@@ -522,9 +537,11 @@ static dnnl_status_t conv_desc(const hr_onednn *onednn, hr_onednn_conv *conv,
         pd_create(onednn, &conv->shape,
                   dnnl_primitive_desc_query_md(packed, dnnl_query_weights_md, 0), out);
     dnnl_primitive_desc_destroy(packed);
-    if (status != dnnl_success || !is_plain_loops(*out) ||
-        pd_create(onednn, &conv->shape, NULL, &own) != dnnl_success)
+    if (status != dnnl_success || !is_plain_loops(*out))
         return status;
+    status = pd_create(onednn, &conv->shape, NULL, &own);
+    if (status != dnnl_success)
+        return is_lack(status) ? status : dnnl_success;
     dnnl_primitive_desc_destroy(*out);
     *out = own;
     return dnnl_primitive_desc_clone(&conv->repacked, own);

@@ -33,8 +33,10 @@ hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out);
 void hr_onednn_destroy(hr_onednn *onednn);
 
 /* Whether oneDNN has more than its plain loops for weights of this kind; only kernel,
- * channels and dtype count. */
-bool hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape);
+ * channels and dtype count. HR_ERR_NOMEM: not known, and as the bits depend on it, no
+ * reason to go on. */
+hr_status hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape,
+                            bool *out);
 
 /* Packs `weight`, dense [c_out, c_in, kernel_height, kernel_width] of the shape's dtype;
  * only those fields of the shape count. */

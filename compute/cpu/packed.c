@@ -135,23 +135,27 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
 
 /* bf16 weights are multiplied as such where the machine has instructions for it and
  * oneDNN has kernels for their shape. */
-static void choose_dtype(const hr_packed *packed, int64_t depth)
+static hr_status choose_dtype(const hr_packed *packed, int64_t depth)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
     hr_cpu_packed *state = packed->state;
     const hr_cpu *cpu = packed->device->state;
     hr_onednn_shape shape;
+    bool is_fast = false;
 
     state->dtype = packed->dtype;
     if (packed->dtype != HR_BF16)
-        return;
+        return HR_OK;
     shape = shape_of_piece(packed, 0, depth);
-    if (packed->device->has_bf16 && hr_onednn_is_fast(cpu->onednn, &shape))
-        return;
+    if (packed->device->has_bf16)
+        HR_TRY(hr_onednn_is_fast(cpu->onednn, &shape, &is_fast));
+    if (is_fast)
+        return HR_OK;
     state->dtype = HR_F32;
     if (!atomic_flag_test_and_set(&told))
         hr_info("device cpu: multiplies bf16 values in fp32: as exact, but slower than "
                 "processors with AVX512_BF16");
+    return HR_OK;
 }
 
 static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
@@ -207,9 +211,11 @@ hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
     state = memory;
     *state = c;
     packed->state = state;
-    choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
     packed->bytes = 0;
-    status = pack_pieces(stream, weight, packed);
+    status =
+        choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
+    if (status == HR_OK)
+        status = pack_pieces(stream, weight, packed);
     if (status != HR_OK) {
         destroy_pieces(state);
         packed->state = NULL;
