@@ -16,7 +16,7 @@ static void check_stopped(hr_group *all, hr_decode_case v, int64_t n_until, bool
 {
     hr_status status = HR_ERR_CANCELLED;
 
-    v.n_until = n_until;
+    v.n_until = hr_group_rank(all) == 0 ? n_until : 0;
     v.receipt = NULL;
     if (!alone || hr_group_rank(all) == 0)
         status = alone ? hr_decode_rig_alone(&v) : hr_decode_rig_run(all, &v);
@@ -24,7 +24,8 @@ static void check_stopped(hr_group *all, hr_decode_case v, int64_t n_until, bool
     hr_test_ok(hr_world_recover(hr_group_world(all)));
 }
 
-/* After how many fetched frames one rank stops, then all do; how many the last fetch. */
+/* After how many fetched frames one rank alone stops, then all; how many the last fetch.
+ */
 typedef struct course {
     int64_t first_stop, second_stop, n_fetched;
     bool ends_alone;
