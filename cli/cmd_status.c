@@ -1,6 +1,7 @@
 #include "cli/cli.h"
 
 #include "base/log.h"
+#include "cli/job_runs.h"
 #include "io/status_file.h"
 
 #include <argp.h>
@@ -35,7 +36,7 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     else if (key == ARGP_KEY_ARG && options->path == NULL)
         options->path = value;
     else if (key == ARGP_KEY_ARG)
-        argp_error(state, "one RUN only");
+        argp_error(state, "one RUN or JOBID only");
     else if (key == ARGP_KEY_END && options->path == NULL)
         argp_error(state, "status of what? give a run folder");
     else
@@ -181,24 +182,74 @@ static hr_status read_status(const char *path, hr_run_report *out)
     return status == HR_ERR_IO ? HR_ERR_ARG : status;
 }
 
-static hr_status print_status(const status_options *options)
+static hr_status print_run(const char *path, bool json)
 {
     hr_run_report report;
     hr_text text = {0};
     hr_status status;
     double age;
 
-    HR_TRY(read_status(options->path, &report));
+    HR_TRY(read_status(path, &report));
     age = difftime(time(NULL), report.updated);
-    if (options->json)
+    if (json)
         status = add_json(&report, age, &text);
     else
-        status = add_lines(&report, options->path, age, &text);
+        status = add_lines(&report, path, age, &text);
     if (status == HR_OK)
         fputs(text.s, stdout);
     hr_text_free(&text);
     hr_run_report_free(&report);
     return status;
+}
+
+/* A run that Slurm has not started has no status yet: that is no failure. */
+static hr_status print_job_run(const char *path, bool json)
+{
+    hr_text file = {0};
+    hr_status status = hr_text_printf(&file, "%s/status.json", path);
+    bool is_there = status == HR_OK && access(file.s, F_OK) == 0;
+
+    hr_text_free(&file);
+    HR_TRY(status);
+    if (is_there)
+        return print_run(path, json);
+    puts(json ? "null" : "not started yet");
+    return HR_OK;
+}
+
+static hr_status print_job(const hr_job_id *id, bool json)
+{
+    hr_job_runs runs;
+    hr_text says = {0};
+    hr_status status = hr_job_runs_find(id, &runs, &says);
+
+    HR_TRY(status);
+    if (!json && says.length > 0)
+        printf("job %" PRIu64 " is %s\n", id->job, says.s);
+    if (json && runs.n > 1)
+        puts("[");
+    for (size_t i = 0; i < runs.n && status == HR_OK; i++) {
+        if (json && i > 0)
+            puts(",");
+        if (!json)
+            printf("%s%s\n", i > 0 ? "\n" : "", runs.paths[i]);
+        status = print_job_run(runs.paths[i], json);
+    }
+    if (json && runs.n > 1)
+        puts("]");
+    hr_text_free(&says);
+    hr_job_runs_free(&runs);
+    return status;
+}
+
+/* A folder wins over a job of that number. */
+static hr_status print_status(const status_options *options)
+{
+    hr_job_id id;
+
+    if (hr_job_id_scan(options->path, &id) && access(options->path, F_OK) != 0)
+        return print_job(&id, options->json);
+    return print_run(options->path, options->json);
 }
 
 int hr_cmd_status(int argc, char **argv)
@@ -210,9 +261,11 @@ int hr_cmd_status(int argc, char **argv)
     static const struct argp argp = {
         option_list,
         parse_option,
-        "RUN",
+        "RUN\nJOBID",
         "Says how far a render is, from the status.json in its run folder RUN, from any "
-        "machine that sees it.\v"
+        "machine that sees it. JOBID is that of a job of haloreel submit: 12, or 12_3 "
+        "for "
+        "a task of an array.\v"
         "Exit codes: 0 said, whatever the state; 2 usage, or RUN has no status.json.",
         NULL,
         NULL,
