@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "cli/inspect.h"
 #include "cli/request.h"
 #include "io/safetensors.h"
 #include "worker/estimate.h"
@@ -251,8 +252,8 @@ int hr_cmd_inspect(int argc, char **argv)
         parse_option,
         "PATH",
         "Says what PATH holds: a model (its name below configs/models or its folder: "
-        "components, parameters, types, memory that a video takes) or a safetensors "
-        "file.",
+        "components, parameters, types, memory that a video takes), a safetensors "
+        "file, or a checkpoint or the latents.h5 of a run.",
         NULL,
         NULL,
         NULL};
@@ -262,6 +263,8 @@ int hr_cmd_inspect(int argc, char **argv)
     if (argp_parse(&argp, argc, argv, 0, NULL, &options) != 0)
         return HR_EXIT_USAGE;
     if (stat(options.path, &info) == 0 && S_ISREG(info.st_mode))
-        return hr_exit_code(inspect_file(&options));
+        return hr_exit_code(hr_inspect_is_checkpoint(options.path)
+                                ? hr_inspect_checkpoint(options.path, options.json)
+                                : inspect_file(&options));
     return hr_exit_code(inspect_model(&options));
 }

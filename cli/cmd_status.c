@@ -120,7 +120,38 @@ static hr_status add_ranks(const hr_run_status *s, hr_text *out)
     return hr_text_printf(out, ", %.2g times the median\n", s->slowest_factor);
 }
 
-static hr_status add_news(const hr_run_report *report, double age, hr_text *out)
+/* What is there to go on from, and how. */
+static hr_status add_checkpoint(const hr_run_status *s, const char *path, hr_text *out)
+{
+    char ago[24];
+
+    if (s->checkpoint == NULL || s->state == HR_RUN_DONE)
+        return HR_OK;
+    HR_TRY(hr_text_add(out, "last checkpoint "));
+    HR_TRY(add_shown(out, s->checkpoint));
+    if (s->checkpointed != 0)
+        HR_TRY(hr_text_printf(
+            out, ", %s ago",
+            hr_format_duration(difftime(time(NULL), s->checkpointed), ago)));
+    if (s->state == HR_RUN_STOPPED || s->state == HR_RUN_FAILED)
+        HR_TRY(hr_text_printf(out, "; haloreel resume %s goes on", path));
+    return hr_text_add(out, "\n");
+}
+
+static hr_status add_limit(const hr_run_status *s, hr_text *out)
+{
+    double left = difftime(s->ends, time(NULL));
+    char text[24];
+
+    if (s->ends == 0 || s->state != HR_RUN_RUNNING)
+        return HR_OK;
+    if (left < 0)
+        return hr_text_add(out, "its time limit has passed\n");
+    return hr_text_printf(out, "time limit in %s\n", hr_format_duration(left, text));
+}
+
+static hr_status add_news(const hr_run_report *report, const char *path, double age,
+                          hr_text *out)
 {
     bool running = report->status.state == HR_RUN_RUNNING;
     char ago[24];
@@ -131,7 +162,10 @@ static hr_status add_news(const hr_run_report *report, double age, hr_text *out)
         HR_TRY(add_shown(out, report->host));
     }
     if (running && look_for(report) == PROCESS_GONE)
-        HR_TRY(hr_text_add(out, ": it is gone, the run was killed"));
+        HR_TRY(hr_text_printf(out,
+                              ": it is gone, the run was killed; haloreel resume %s "
+                              "goes on",
+                              path));
     else if (running && age >= STALE_SECONDS)
         HR_TRY(hr_text_printf(out, ": no news for %.0f min: is it still running?",
                               age / 60));
@@ -145,7 +179,9 @@ static hr_status add_lines(const hr_run_report *report, const char *path, double
     HR_TRY(add_progress(&report->status, out));
     if (report->status.n_ranks > 1)
         HR_TRY(add_ranks(&report->status, out));
-    return add_news(report, age, out);
+    HR_TRY(add_checkpoint(&report->status, path, out));
+    HR_TRY(add_limit(&report->status, out));
+    return add_news(report, path, age, out);
 }
 
 static hr_status add_json(const hr_run_report *report, double age, hr_text *out)

@@ -67,6 +67,9 @@ static hr_status add_lines(const hr_render_call *call, const hr_measured *measur
     HR_TRY(set_line(receipt, "ranks", line));
     HR_TRY(hr_text_printf(line, "%d", hr_world_n_hosts(ranks->world)));
     HR_TRY(set_line(receipt, "hosts", line));
+    HR_TRY(hr_text_printf(line, "n=%d seconds=%.3f", measured->times.n_saves,
+                          measured->times.save_seconds));
+    HR_TRY(set_line(receipt, "checkpoints", line));
     for (int r = 0; r < ranks->n && r < MAX_LINES; r++) {
         snprintf(key, sizeof key, "rank %d", r);
         HR_TRY(add_rank(&measured[r], hr_world_rank_info(ranks->world, r)->host, line));

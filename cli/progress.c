@@ -32,9 +32,18 @@ static double parts_done(const hr_progress *p)
     return (double)p->done;
 }
 
+/* Those of this run: an earlier one may have done some. */
+static double parts_done_here(const hr_progress *p)
+{
+    if (p->n_units > 0)
+        return parts_done(p) -
+               (double)p->units_before / (double)p->n_units * (double)p->total;
+    return (double)p->done;
+}
+
 static double seconds_each(const hr_progress *p)
 {
-    double done = parts_done(p);
+    double done = parts_done_here(p);
 
     return done > 0 ? p->work_seconds / done : 0;
 }
@@ -42,9 +51,8 @@ static double seconds_each(const hr_progress *p)
 /* Negative when unknown. */
 static double seconds_left(const hr_progress *p)
 {
-    double done = parts_done(p);
-
-    return done > 0 ? p->work_seconds / done * ((double)p->total - done) : -1;
+    return parts_done_here(p) > 0 ? seconds_each(p) * ((double)p->total - parts_done(p))
+                                  : -1;
 }
 
 /* Appends to the line; what is too much is cut. */

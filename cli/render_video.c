@@ -32,6 +32,14 @@ static void print_waiting(const hr_measured *measured, int n_ranks)
     printf("\n");
 }
 
+/* "checkpoints 3, 0.4 s, 0.8 % of the run" */
+static void print_saving(const hr_render_times *times, double total)
+{
+    if (times->n_saves > 0)
+        printf("%-8s %d, %.2g s, %.2g %% of the run\n", "checkpoints", times->n_saves,
+               times->save_seconds, total > 0 ? 100 * times->save_seconds / total : 0);
+}
+
 /* `measured` is of all ranks, the first one first. */
 static void print_result(const hr_render_call *call, const hr_video *video,
                          const hr_run_folder *run, const hr_measured *measured)
@@ -48,6 +56,7 @@ static void print_result(const hr_render_call *call, const hr_video *video,
         printf("%-8s %7.2f s  (%d steps of %.3g s; %.2f s of it loading weights)\n",
                "total", total, call->plan.n_steps, times->step_seconds,
                times->load_seconds);
+        print_saving(times, total);
         if (call->ranks.n > 1)
             print_waiting(measured, call->ranks.n);
     }

@@ -5,11 +5,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "comm/group.h"
+#include "comm/native.h"
 
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -85,21 +87,38 @@ _Noreturn static void end_without(int lost)
     end_now(HR_ERR_DEVICE);
 }
 
+/* Where a library waits for another rank that does not come, no deadline of ours ends it:
+ * the process has to. */
+static void look_for_stuck(void)
+{
+    int lost = -1;
+    bool is_stuck;
+
+    pthread_mutex_lock(&words_lock);
+    is_stuck = world != NULL && hr_world_native_is_stuck(world, &lost);
+    pthread_mutex_unlock(&words_lock);
+    if (!is_stuck)
+        return;
+    if (lost >= 0)
+        end_without(lost);
+    hr_error("the other ranks do not come to write a checkpoint");
+    end_now(HR_ERR_TIMEOUT);
+}
+
 /* Waits for the next signal; nobody else watches the launcher's start. */
 static int next_signal(const sigset_t *set)
 {
     const struct timespec second = {.tv_sec = 1};
     int number = 0;
 
-    for (int i = 0; atomic_load(&is_starting) && number <= 0; i++) {
-        if (i == START_SECONDS) {
+    for (int i = 0; number <= 0; i++) {
+        if (atomic_load(&is_starting) && i == START_SECONDS) {
             hr_error("not all ranks are there %d s after the start", START_SECONDS);
             end_now(HR_ERR_TIMEOUT);
         }
         number = sigtimedwait(set, NULL, &second);
+        look_for_stuck();
     }
-    if (number <= 0 && sigwait(set, &number) != 0)
-        return 0;
     return number;
 }
 
@@ -114,26 +133,37 @@ static void look_for_lost(int number)
 
 static const char *signal_text(int number)
 {
-    return number == SIGINT ? "Ctrl-C" : strsignal(number);
+    static const struct {
+        int number;
+        const char *text;
+    } known[] = {{SIGINT, "Ctrl-C"},
+                 {SIGTERM, "SIGTERM"},
+                 {SIGHUP, "SIGHUP"},
+                 {SIGUSR1, "SIGUSR1"}};
+
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (known[i].number == number)
+            return known[i].text;
+    return "a signal";
 }
 
 /* Says what happens now. */
 static void say_what_is_next(int number)
 {
     double seconds = atomic_load(&patience);
-    char about[24];
+    char about[40] = "", length[24];
 
-    if (seconds < 0)
+    if (seconds < 0) {
         hr_warn("stopped by %s", signal_text(number));
-    else if (seconds > 0)
-        hr_warn("stopping (%s): waiting for the windows at work and a checkpoint, about "
-                "%s; a second signal ends at once",
-                signal_text(number), hr_format_duration(seconds, about));
-    else
-        hr_warn(
-            "stopping (%s): waiting for the windows at work and a checkpoint; a second "
-            "signal ends at once",
-            signal_text(number));
+        return;
+    }
+    if (seconds > 0)
+        snprintf(about, sizeof about, ", about %s",
+                 hr_format_duration(seconds < 1 ? 1 : seconds, length));
+    hr_warn(
+        "stopping by %s: waiting for the windows at work and a checkpoint%s; a second "
+        "signal ends at once",
+        signal_text(number), about);
 }
 
 /* Until a second signal comes, or until nothing is waited for any more. */
@@ -145,6 +175,7 @@ static void wait_for_the_end(const sigset_t *set)
     while (atomic_load(&patience) >= 0) {
         int number = sigtimedwait(set, NULL, &pause);
 
+        look_for_stuck();
         if (number <= 0 || atomic_load(&has_ended))
             continue;
         look_for_lost(number);
@@ -167,11 +198,9 @@ static void *watch_signals(void *unused)
 
     (void)unused;
     fill_set(&set);
-    do {
+    do
         number = next_signal(&set);
-        if (number == 0)
-            return NULL;
-    } while (atomic_load(&has_ended));
+    while (atomic_load(&has_ended));
     look_for_lost(number);
     say_what_is_next(number);
     atomic_store(&stop_wanted, true);
