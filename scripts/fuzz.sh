@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 # The longest input for each target.
 declare -A max_bytes=(
-    [checkpoint]=16384 [config]=4096 [entry]=2048 [job]=2048 [json]=2048 [latents]=1024
+    [checkpoint]=16384 [config]=4096 [entry]=2048 [folder]=2048 [job]=2048 [json]=2048 [latents]=1024
     [model]=4096 [prompts]=1024
     [receipt]=4096 [safetensors]=2048 [sentencepiece]=8192 [shards]=2048 [status]=2048
     [tokenizer]=8192)
