@@ -2,8 +2,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/disk.h"
 #include "io/frames.h"
-#include "io/run_folder.h"
 #include "io/segment_file.h"
 #include "io/video.h"
 #include "io/video_join.h"

@@ -289,12 +289,12 @@ static hr_status run_decoder(decode *d, const hr_piece *piece, int64_t i)
     return hr_stream_sync(w->stream);
 }
 
-/* The time that is left goes by what is made now. */
 static void show(const decode *d, const hr_stage_clock *clock)
 {
     hr_progress progress = {.done = d->n_saved,
-                            .units_done = d->n_saved - d->n_kept,
-                            .n_units = clock->total - d->n_kept,
+                            .units_done = d->n_saved,
+                            .n_units = clock->total,
+                            .units_before = d->n_kept,
                             .slowest_rank = -1};
 
     hr_stage_show(clock, &progress);
