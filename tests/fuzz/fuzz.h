@@ -13,6 +13,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 size_t LLVMFuzzerMutate(uint8_t *data, size_t n, size_t max_n);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max_n, unsigned seed);
 
+/* For mutators of texts: another number in place of one that is there. Returns the new
+ * size. */
+size_t hr_fuzz_change_number(uint8_t *data, size_t n, size_t max_n, unsigned seed);
+
 /* Stand around the call of a reader and the freeing of what it gave. The log has to have
  * one line for each failure. */
 void hr_fuzz_begin(void);

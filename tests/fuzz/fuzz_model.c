@@ -10,7 +10,6 @@
 #include "model/vae.h"
 #include "model/weights_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -255,37 +254,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     return 0;
 }
 
-/* The digits of the k-th number in the text; 0: there are fewer. */
-static size_t find_number(const uint8_t *data, size_t n, unsigned k, size_t *at)
-{
-    for (size_t i = 1; i < n; i++) {
-        size_t end = i;
-
-        while (end < n && data[end] >= '0' && data[end] <= '9')
-            end++;
-        if (end > i && k-- == 0) {
-            *at = i;
-            return end - i;
-        }
-        i = end;
-    }
-    return 0;
-}
-
 /* Half of the changes are another number in place of one that is there. */
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t n, size_t max_n, unsigned seed)
 {
-    static const uint32_t numbers[] = {
-        0,  1,  2,  3,   4,   5,   6,   7,   8,    12,   16,   24,    32,
-        48, 64, 96, 127, 128, 250, 256, 512, 1000, 1024, 4096, 65536, 1048576};
-    uint32_t number = numbers[seed / 128 % (sizeof numbers / sizeof numbers[0])];
-    char digits[16];
-    size_t at, length, n_new = (size_t)snprintf(digits, sizeof digits, "%u", number);
-
-    length = find_number(data, n, seed / 2 % 64, &at);
-    if (seed % 2 == 0 || length == 0 || n - length + n_new > max_n)
-        return LLVMFuzzerMutate(data, n, max_n);
-    memmove(data + at + n_new, data + at + length, n - at - length);
-    memcpy(data + at, digits, n_new);
-    return n - length + n_new;
+    return seed % 2 == 0 ? LLVMFuzzerMutate(data, n, max_n)
+                         : hr_fuzz_change_number(data, n, max_n, seed / 2);
 }
