@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct hr_out_file {
@@ -110,6 +111,21 @@ hr_status hr_out_file_create(const char *path, hr_out_file **out)
     return HR_OK;
 }
 
+/* A full disk: how much was still to be written, and how much is free. */
+static hr_status cannot_write(hr_out_file *file, size_t n_bytes)
+{
+    struct statvfs disk;
+    int cause = errno;
+
+    if (cause == ENOSPC && fstatvfs(file->fd, &disk) == 0)
+        return file->status = hr_fail(
+                   HR_ERR_IO, "cannot write %s: %s (%zu bytes more needed, %llu free)",
+                   file->path, strerror(cause), n_bytes,
+                   (unsigned long long)disk.f_bavail * disk.f_frsize);
+    errno = cause;
+    return failed(file, "write");
+}
+
 hr_status hr_out_file_write(hr_out_file *file, const void *data, size_t n_bytes)
 {
     const char *bytes = data;
@@ -123,7 +139,7 @@ hr_status hr_out_file_write(hr_out_file *file, const void *data, size_t n_bytes)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return failed(file, "write");
+            return cannot_write(file, n_bytes);
         bytes += n;
         n_bytes -= (size_t)n;
         file->position += n;

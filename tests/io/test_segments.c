@@ -6,6 +6,7 @@
 #include "support/movie.h"
 #include "support/test_util.h"
 
+#include "base/fault.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -443,6 +444,81 @@ static void test_a_full_disk(void **state)
     check_same_files(whole, path);
 }
 
+/* Says how much is wanted and how much there is. */
+static void test_no_space_left(void **state)
+{
+    const char *base = hr_test_folder(), *folder = hr_test_path(base, "segments");
+    hr_film film = film_of(N, HR_JOB_MP4);
+    hr_segments_writer *writer;
+
+    (void)state;
+    make_part(folder, &film, 97);
+    writer = open_film(folder, &film);
+    hr_fault_set("file.write:1");
+    hr_test_fails(HR_ERR_IO, "0001.mp4: No space left on device (", append_to(writer, N));
+    hr_fault_set(NULL);
+    assert_non_null(strstr(hr_test_log_line(0), " bytes more needed, "));
+    assert_non_null(strstr(hr_test_log_line(0), " free)"));
+    hr_segments_close(writer);
+    assert_int_equal(hr_test_count_entries(folder), 2);
+}
+
+/* Begins and ends a film, or goes on with one; one line when that fails. */
+static hr_status try_film(const char *folder, const hr_film *film, const char *path)
+{
+    hr_segments_writer *writer;
+
+    HR_TRY(hr_segments_open(folder, film, NULL, NULL, &writer));
+    for (int64_t i = 0; i < film->n_pictures; i++) {
+        hr_status status = append_to(writer, i + 1);
+
+        if (status != HR_OK) {
+            hr_segments_close(writer);
+            return status;
+        }
+    }
+    return hr_segments_finish(writer, path);
+}
+
+/* Each kind of call of libav and of the system fails once, early and later: one line, no
+ * leak, and the next try makes the same film. */
+static void test_calls_fail(void **state)
+{
+    static const char *const points[] = {"av.open",     "av.alloc",     "av.encode",
+                                         "av.write",    "av.read",      "file.open",
+                                         "file.sync",   "file.rename",  "file.stat",
+                                         "file.unlink", "file.opendir", "file.rmdir"};
+    static const int passes[] = {1, 2, 3, 5, 8, 13};
+    const char *base = hr_test_folder();
+    hr_film film = film_of(99, HR_JOB_MP4);
+    int n_failed = 0;
+
+    (void)state;
+    make_rest(hr_test_path(base, "s"), &film, hr_test_path(base, "whole.mp4"));
+    for (int i = 0; i < 12 * 6; i++) {
+        const char *folder = hr_test_path(base, "s"), *path = hr_test_path(base, "a.mp4");
+        char rule[32];
+        hr_status status;
+
+        snprintf(rule, sizeof rule, "%s:%d", points[i / 6], passes[i % 6]);
+        hr_test_catch_log();
+        hr_fault_set(rule);
+        status = try_film(folder, &film, path);
+        hr_fault_set(NULL);
+        if (hr_test_log_lines() != (status != HR_OK ? 1 : 0))
+            fail_msg("%s: %s, %d lines", rule, hr_status_name(status),
+                     (int)hr_test_log_lines());
+        hr_test_release_log();
+        n_failed += status != HR_OK;
+        if (status != HR_OK)
+            make_rest(folder, &film, path);
+        check_same_files(hr_test_path(base, "whole.mp4"), path);
+        assert_int_equal(hr_test_count_entries(base), 2);
+    }
+    print_message("%d of 72 calls failed\n", n_failed);
+    assert_true(n_failed > 40);
+}
+
 /* While the film is joined: the segments stay. */
 static void test_a_full_disk_at_the_end(void **state)
 {
@@ -532,6 +608,8 @@ int main(void)
         cmocka_unit_test_teardown(test_pictures, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_no_video, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_a_full_disk, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_no_space_left, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_calls_fail, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_a_full_disk_at_the_end, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_no_room_for_the_rest, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_wrong_numbers_of_pictures, hr_test_leak_teardown),
