@@ -18,6 +18,7 @@ struct hr_world {
     hr_rank_info *info; /* [size] */
     hr_group *all;
     double deadline_seconds;
+    _Atomic double native_seconds; /* a call that waits began (native.h); 0: none */
     hr_traffic_stats traffic;
     hr_report *reports;     /* [size], the latest that this rank knows */
     double *report_seconds; /* [size], when; 0: never */

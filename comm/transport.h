@@ -29,6 +29,8 @@ int hr_transport_size(const hr_transport *transport);
 int hr_transport_max_tag(const hr_transport *transport);
 /* The address of an MPI_Comm of all processes that nothing here uses (native.h). */
 const void *hr_transport_native(const hr_transport *transport);
+/* Collective, waits: the largest value of all processes. */
+hr_status hr_transport_native_max(hr_transport *transport, int *value);
 
 typedef struct hr_message {
     hr_plane plane;

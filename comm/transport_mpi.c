@@ -164,6 +164,14 @@ const void *hr_transport_native(const hr_transport *transport)
     return &transport->native;
 }
 
+hr_status hr_transport_native_max(hr_transport *transport, int *value)
+{
+    int error =
+        MPI_Allreduce(MPI_IN_PLACE, value, 1, MPI_INT, MPI_MAX, transport->native);
+
+    return error == MPI_SUCCESS ? HR_OK : fail(error, "an agreement");
+}
+
 static hr_status create_request(hr_transport *transport, const hr_message *message,
                                 hr_request **out)
 {

@@ -56,7 +56,8 @@ typedef struct hr_checkpoint_frame {
     int step; /* steps that its sample has been through */
     float *x;
     float *history[HR_CHECKPOINT_MAX_HISTORY];
-    hr_hash *hashes; /* [n_steps]: of the sample after each step, zeros where not done */
+    hr_hash *hashes; /* [n_steps]: of the sample after each step, zeros where not done or
+                        not taken */
 } hr_checkpoint_frame;
 
 /* What this rank has. The functions fill what they are given; HR_OK or a logged failure.
@@ -94,7 +95,8 @@ hr_status hr_checkpoint_open(const char *path, hr_checkpoint **out);
 void hr_checkpoint_close(hr_checkpoint *checkpoint);
 
 const hr_checkpoint_head *hr_checkpoint_get_head(const hr_checkpoint *checkpoint);
-/* Fills the parts of `out` that are not NULL, and the step. */
+/* Fills the parts of `out` that are not NULL, and the step. A sample that is not the one
+ * whose hash was taken after its step: HR_ERR_CHECKPOINT, logged. */
 hr_status hr_checkpoint_read_frame(hr_checkpoint *checkpoint, int64_t frame,
                                    hr_checkpoint_frame *out);
 /* [n_pending], lent. */

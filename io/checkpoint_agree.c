@@ -59,6 +59,7 @@ hr_status hr_checkpoint_agree(hr_group *group, hr_status mine)
 
     if (group == NULL || hr_group_size(group) == 1)
         return mine;
+    HR_TRY(hr_world_progress(hr_group_world(group))); /* told by who gave up */
     status = hr_alloc_or_fail((size_t)hr_group_size(group) * sizeof mine,
                               "the ranks' agreement", &memory);
     if (status == HR_OK)

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/disk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -13,8 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 typedef struct entry {
     int64_t steps, rounds;
@@ -44,7 +43,7 @@ static bool parse_name(const char *name, entry *out)
     int n = 0, steps;
 
     if (sscanf(name, "step-%9d-%15" SCNd64 ".h5%n", &steps, &out->rounds, &n) != 2 ||
-        n == 0)
+        n == 0 || steps < 0 || out->rounds < 0)
         return false;
     out->steps = steps;
     snprintf(again, sizeof again, "step-%04d-%05" PRId64 ".h5", steps, out->rounds);
@@ -156,23 +155,16 @@ void hr_checkpoint_list_free(char **paths, size_t n)
     hr_free(paths);
 }
 
-static hr_status remove_file(const char *path)
-{
-    if ((hr_fault_errno("file.remove", EIO) || unlink(path) != 0) && errno != ENOENT)
-        return hr_fail(HR_ERR_IO, "cannot remove %s: %s", path, strerror(errno));
-    return HR_OK;
-}
-
 static hr_status remove_part(void *user, const char *folder, const char *name)
 {
     hr_text path = {0};
     hr_status status;
 
     (void)user;
-    if (fnmatch(".step-*.h5.part", name, 0) != 0)
+    if (fnmatch(".step-*.h5.part*", name, FNM_PERIOD) != 0) /* MPI has files beside it */
         return HR_OK;
     HR_TRY(hr_text_printf(&path, "%s/%s", folder, name));
-    status = remove_file(path.s);
+    status = hr_file_remove(path.s);
     hr_text_free(&path);
     return status;
 }
@@ -191,7 +183,7 @@ hr_status hr_checkpoint_prune(const char *folder, const char *newest, size_t kee
     status = for_names(folder, remove_part, NULL);
     for (size_t i = 0; i < list.n && status == HR_OK; i++)
         if (newest_first(&list.entries[i], &last) < 0 || n_kept == keep)
-            status = remove_file(list.entries[i].path);
+            status = hr_file_remove(list.entries[i].path);
         else
             n_kept++;
     free_listing(&list);

@@ -40,8 +40,7 @@ hr_status hr_checkpoint_hdf5_write(hr_checkpoint_hdf5 *file,
 /* Brings all to the disk where `is_kept`, and closes. */
 hr_status hr_checkpoint_hdf5_close(hr_checkpoint_hdf5 *file, bool is_kept);
 
-/* Local; NULL is fine. One that is still open stays so inside HDF5: where the ranks
- * cannot come together any more, nobody can close it. */
+/* Local; NULL is fine. */
 void hr_checkpoint_hdf5_free(hr_checkpoint_hdf5 *file);
 
 #endif

@@ -81,13 +81,14 @@ static bool add_number(hid_t to, const char *name, int64_t value)
     return add_attribute(to, name, H5T_STD_I64LE, &value);
 }
 
+/* Without the time of day: equal states, equal bytes. */
 static bool add_groups(const maker *m)
 {
-    bool is_good = true;
+    hid_t made = H5Pcreate(H5P_GROUP_CREATE);
+    bool is_good = made >= 0 && H5Pset_obj_track_times(made, false) >= 0;
 
     for (int i = 0; i < N_GROUPS && is_good; i++) {
-        hid_t group =
-            H5Gcreate2(m->file, groups[i].name, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        hid_t group = H5Gcreate2(m->file, groups[i].name, H5P_DEFAULT, made, H5P_DEFAULT);
 
         if (group < 0 || hr_fault("hdf5.group"))
             is_good = false;
@@ -96,6 +97,8 @@ static bool add_groups(const maker *m)
         if (group >= 0)
             H5Gclose(group);
     }
+    if (made >= 0)
+        H5Pclose(made);
     return is_good;
 }
 
@@ -317,16 +320,17 @@ hr_status hr_checkpoint_hdf5_create(const char *part, const char *path,
                                     const hr_checkpoint_head *head,
                                     hr_checkpoint_layout *layout)
 {
+    const hr_hdf5_names names = {part, path, (int64_t)hr_checkpoint_bytes(head)};
     maker m = {.head = head, .layout = layout};
     hr_status status = HR_OK;
 
-    hr_hdf5_quiet();
+    hr_hdf5_begin();
     m.file = hr_fault("hdf5.create") ? H5I_INVALID_HID : create_file(part);
     if (m.file < 0)
-        return hr_hdf5_fail("create", path);
+        return hr_hdf5_fail("create", &names);
     if (!fill(&m))
-        status = hr_hdf5_fail("write", path);
+        status = hr_hdf5_fail("write", &names);
     if ((H5Fclose(m.file) < 0 || hr_fault("hdf5.close_created")) && status == HR_OK)
-        status = hr_hdf5_fail("close", path);
+        status = hr_hdf5_fail("close", &names);
     return status == HR_OK ? settle_places(part, &m) : status;
 }

@@ -6,12 +6,18 @@
 
 #include <hdf5.h>
 
-/* Once before the first call: HDF5 writes nothing by itself, and at the end of a process
- * it does not close files that a lost rank would have to close with us. */
-void hr_hdf5_quiet(void);
+/* Before the first call: HDF5 writes no lines by itself, and at the end of a process it
+ * does not close files that a lost rank would have to close with us. Forgets causes. */
+void hr_hdf5_begin(void);
 
-/* Logs "cannot DOING PATH: ..." with what HDF5 gives as the innermost cause. */
-hr_status hr_hdf5_fail(const char *doing, const char *path);
+/* Logs "cannot DOING PATH: CAUSE", and how full the disk of `part` is: what HDF5 gave as
+ * the innermost cause of the first call that failed since hr_hdf5_begin. `bytes` is what
+ * the file will have. HR_ERR_IO. */
+typedef struct hr_hdf5_names {
+    const char *part, *path;
+    int64_t bytes;
+} hr_hdf5_names;
+hr_status hr_hdf5_fail(const char *doing, const hr_hdf5_names *names);
 
 /* How a file is opened by all versions of the library alike; < 0: failed. */
 hid_t hr_hdf5_access(const void *comm);

@@ -205,6 +205,26 @@ static hr_status read_row(const hr_checkpoint *c, hr_checkpoint_set set, int64_t
                                  bytes);
 }
 
+/* The sample is the one whose hash was taken after its last step, also where the seal was
+ * made of other bytes than the ranks had. */
+static hr_status check_sample(const hr_checkpoint *c, int64_t frame, int step,
+                              const float *x)
+{
+    const int64_t *dims = c->layout.dims[HR_SET_LATENTS];
+    const size_t bytes = (size_t)(dims[1] * dims[2] * dims[3]) * sizeof *x;
+    hr_hash expected;
+
+    if (step == 0)
+        return HR_OK;
+    HR_TRY(read_row(c, HR_SET_HASHES, frame * c->head.n_steps + step - 1, 1, &expected));
+    if (hr_hash_equal(expected, (hr_hash){0}) ||
+        hr_hash_equal(expected, hr_hash_bytes(x, bytes)))
+        return HR_OK;
+    return hr_fail(HR_ERR_CHECKPOINT,
+                   "%s is damaged: frame %" PRId64 " does not fit its hash", c->path,
+                   frame);
+}
+
 hr_status hr_checkpoint_read_frame(hr_checkpoint *checkpoint, int64_t frame,
                                    hr_checkpoint_frame *out)
 {
@@ -215,8 +235,10 @@ hr_status hr_checkpoint_read_frame(hr_checkpoint *checkpoint, int64_t frame,
     HR_TRY(read_row(checkpoint, HR_SET_STEP, frame, 0, &step));
     if (!hr_checkpoint_is_step(&checkpoint->layout, step))
         return damaged(checkpoint, HR_SET_STEP, "a step is out of range");
-    if (out->x != NULL)
+    if (out->x != NULL) {
         HR_TRY(read_row(checkpoint, HR_SET_LATENTS, frame, 3, out->x));
+        HR_TRY(check_sample(checkpoint, frame, step, out->x));
+    }
     for (int i = 0; i < checkpoint->head.n_history; i++)
         if (out->history[i] != NULL)
             HR_TRY(read_row(checkpoint, HR_SET_HISTORY, i * n_frames + frame, 3,

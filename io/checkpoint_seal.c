@@ -211,7 +211,10 @@ hr_status hr_checkpoint_seal_hash(hr_group *group, int fd, const char *path,
     const size_t n_ranks = group == NULL ? 1 : (size_t)hr_group_size(group);
     const size_t per_rank = (size_t)call.share.per_rank;
     void *room = NULL, *mine = NULL, *all = NULL;
-    hr_status status = hr_alloc_or_fail(BLOCK_BYTES, "a block of a checkpoint", &room);
+    const int64_t room_bytes =
+        seal->layout.bytes < BLOCK_BYTES ? seal->layout.bytes : BLOCK_BYTES;
+    hr_status status =
+        hr_alloc_or_fail((size_t)room_bytes, "a block of a checkpoint", &room);
 
     if (status == HR_OK)
         status = hr_alloc_or_fail(per_rank * sizeof(hr_hash), "hashes", &mine);

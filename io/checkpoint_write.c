@@ -308,21 +308,27 @@ static hr_status fetch_pending(const save *s, int64_t i, int64_t row)
                    "a checkpoint: pending entry %" PRId64 " is out of range", i);
 }
 
-/* Collective: writes rows of some data sets; a rank that has failed writes none. */
+/* Collective: writes rows of some data sets. A rank that has failed writes none, but
+ * takes part. */
 static hr_status write_rows(const save *s, const hr_checkpoint_set *sets, size_t n_sets,
-                            int64_t first, int64_t n)
+                            int64_t first, int64_t n, hr_status status)
 {
-    hr_status worst = HR_OK, status;
+    hr_world *world = hr_group_world(s->group);
 
     for (size_t i = 0; i < n_sets; i++) {
-        const hr_checkpoint_rows rows = {
-            .set = sets[i], .first = first, .n = n, .data = s->room[sets[i]]};
+        const hr_checkpoint_rows rows = {.set = sets[i],
+                                         .first = first,
+                                         .n = status == HR_OK ? n : 0,
+                                         .data = s->room[sets[i]]};
+        hr_status written;
 
-        status = hr_checkpoint_hdf5_write(s->hdf5, &rows);
-        if (worst == HR_OK)
-            worst = status;
+        hr_world_native_begin(world);
+        written = hr_checkpoint_hdf5_write(s->hdf5, &rows);
+        hr_world_native_end(world);
+        if (status == HR_OK)
+            status = written;
     }
-    return worst;
+    return status;
 }
 
 /* The longest list of any rank, in pieces. */
@@ -340,7 +346,7 @@ static int64_t count_pieces(const save *s, bool is_pending)
 
 /* Collective: all frames, or all that is pending. Goes on to the end also when this rank
  * has failed: the others need it. */
-static hr_status write_all(const save *s, bool is_pending)
+static hr_status write_all(const save *s, bool is_pending, hr_status status)
 {
     static const hr_checkpoint_set frame_sets[] = {HR_SET_STEP, HR_SET_LATENTS,
                                                    HR_SET_HISTORY, HR_SET_HASHES};
@@ -349,41 +355,44 @@ static hr_status write_all(const save *s, bool is_pending)
     const share *mine = &s->shares[s->rank];
     const int64_t total = is_pending ? mine->n_pending : mine->n_frames;
     const int64_t n_pieces = count_pieces(s, is_pending);
-    hr_status status = HR_OK, written;
 
     for (int64_t piece = 0; piece < n_pieces; piece++) {
         const int64_t from = least(piece * s->piece_rows, total);
-        int64_t n = least(s->piece_rows, total - from);
+        const int64_t n = least(s->piece_rows, total - from);
 
         for (int64_t i = 0; i < n && status == HR_OK; i++)
             status = is_pending ? fetch_pending(s, from + i, i)
                                 : fetch_frame(s, mine->first_frame + from + i, i, n);
-        n = status == HR_OK ? n : 0;
-        written = is_pending ? write_rows(s, pending_sets, 2, s->first_pending + from, n)
-                             : write_rows(s, frame_sets, 4, mine->first_frame + from, n);
-        if (status == HR_OK)
-            status = written;
+        if (is_pending)
+            status = write_rows(s, pending_sets, 2, s->first_pending + from, n, status);
+        else
+            status = write_rows(s, frame_sets, 4, mine->first_frame + from, n, status);
     }
     return status;
 }
 
-/* Collective. Between two agreements all ranks make the same calls of HDF5. */
-static hr_status fill(const save *s)
+/* Collective, all ranks come here: the calls of HDF5 lie between agreements that it alone
+ * can break (native.h). Returns what this rank has failed at. */
+static hr_status fill_parts(const save *s, hr_status status)
 {
-    hr_status status = hr_checkpoint_hdf5_open(s->hdf5, &s->made.layout), closed;
+    hr_world *world = hr_group_world(s->group);
+    hr_status worst = hr_world_native_agree(world, status), closed;
 
-    status = hr_checkpoint_agree(s->group, status);
-    if (status == HR_OK) {
-        hr_status frames = write_all(s, false), pending = write_all(s, true);
-
-        status = hr_checkpoint_agree(s->group, frames != HR_OK ? frames : pending);
-    }
-    if (status != HR_OK && hr_world_progress(hr_group_world(s->group)) != HR_OK)
-        return status; /* the others cannot be counted on */
-    closed = hr_checkpoint_hdf5_close(s->hdf5, status == HR_OK);
-    if (status != HR_OK)
+    if (worst != HR_OK)
         return status;
-    return hr_checkpoint_agree(s->group, closed);
+    hr_world_native_begin(world);
+    status = hr_checkpoint_hdf5_open(s->hdf5, &s->made.layout);
+    hr_world_native_end(world);
+    worst = hr_world_native_agree(world, status);
+    if (worst == HR_OK) {
+        status = write_all(s, false, status);
+        status = write_all(s, true, status);
+        worst = hr_world_native_agree(world, status);
+    }
+    hr_world_native_begin(world);
+    closed = hr_checkpoint_hdf5_close(s->hdf5, worst == HR_OK);
+    hr_world_native_end(world);
+    return status != HR_OK ? status : closed;
 }
 
 /* Rank 0 alone: the user block, the disk, the name. */
@@ -398,7 +407,7 @@ static hr_status commit(save *s)
     return hr_out_file_commit(out); /* returns the failure of a write */
 }
 
-/* Collective. */
+/* Collective, but for the name that rank 0 gives at the end. */
 static hr_status seal(save *s)
 {
     int fd = -1;
@@ -412,17 +421,24 @@ static hr_status seal(save *s)
     if (fd >= 0)
         close(fd);
     HR_TRY(status);
-    return hr_checkpoint_agree(s->group, s->rank == 0 ? commit(s) : HR_OK);
+    return s->rank == 0 ? commit(s) : HR_OK;
 }
 
-static hr_status run(save *s)
+/* Collective: all that comes before HDF5's part. */
+static hr_status begin(save *s)
 {
     HR_TRY(hr_checkpoint_agree(s->group, prepare(s)));
     HR_TRY(learn_shares(s));
     HR_TRY(hr_checkpoint_agree(s->group, s->rank == 0 ? make_part(s) : HR_OK));
     HR_TRY(hr_checkpoint_share(s->group, &s->made, sizeof s->made));
-    HR_TRY(hr_checkpoint_agree(s->group, find_part(s)));
-    HR_TRY(fill(s));
+    return hr_checkpoint_agree(s->group, find_part(s));
+}
+
+static hr_status run(save *s)
+{
+    hr_status status = fill_parts(s, begin(s));
+
+    HR_TRY(hr_checkpoint_agree(s->group, status));
     return seal(s);
 }
 
@@ -439,7 +455,8 @@ hr_status hr_checkpoint_save(hr_group *group, const char *path,
     hr_status status;
 
     s.head.n_pending = 0;
-    status = run(&s);
+    /* All come to this end, so nobody looks for a part that rank 0 has removed. */
+    status = hr_world_native_agree(hr_group_world(group), run(&s));
     hr_out_file_abandon(s.out);
     hr_checkpoint_hdf5_free(s.hdf5);
     for (int set = 0; set < HR_SET_COUNT; set++)

@@ -20,6 +20,7 @@ typedef struct checkpoint_case {
 
     /* Filled by checkpoint_case_begin. */
     int rank, size;
+    hr_status (*give_frame)(void *user, int64_t frame, hr_checkpoint_frame *out);
     hr_checkpoint_head head;
     hr_checkpoint_source source;
     hr_round *rounds;
