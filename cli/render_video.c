@@ -42,9 +42,11 @@ static void print_saving(const hr_render_times *times, double total)
 
 /* `measured` is of all ranks, the first one first. */
 static void print_result(const hr_render_call *call, const hr_video *video,
-                         const hr_run_folder *run, const hr_measured *measured)
+                         const hr_run_place *place, const hr_measured *measured)
 {
     const hr_render_times *times = &measured->times;
+    int stop = call->options.stop_after_step;
+    int n_steps = (stop > 0 ? stop : call->plan.n_steps) - place->found.steps_done;
     double total = 0;
 
     for (int i = 0; i < HR_STAGE_COUNT; i++)
@@ -54,13 +56,12 @@ static void print_result(const hr_render_call *call, const hr_video *video,
         for (int i = 0; i < HR_STAGE_COUNT; i++)
             printf("%-8s %7.2f s\n", hr_stage_name((hr_stage)i), times->seconds[i]);
         printf("%-8s %7.2f s  (%d steps of %.3g s; %.2f s of it loading weights)\n",
-               "total", total, call->plan.n_steps, times->step_seconds,
-               times->load_seconds);
+               "total", total, n_steps, times->step_seconds, times->load_seconds);
         print_saving(times, total);
         if (call->ranks.n > 1)
             print_waiting(measured, call->ranks.n);
     }
-    printf("%s\n", result_of(call, run));
+    printf("%s\n", result_of(call, &place->folder));
     fflush(stdout);
 }
 
@@ -163,6 +164,8 @@ static void on_progress(void *user, const hr_progress *progress)
 {
     video_run *run = user;
 
+    if (progress->stage == HR_STAGE_DENOISE && run->place.found.kind == HR_FOUND_LATENTS)
+        return; /* nothing is done there */
     hr_show_progress_update(&run->show, progress);
 }
 
@@ -244,7 +247,7 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
         status =
             hr_show_progress_end(&run->show, status, result_of(call, &place->folder));
     if (is_first && status == HR_OK)
-        print_result(call, video, &place->folder, run->measured);
+        print_result(call, video, place, run->measured);
     if (is_first)
         say_how_to_go_on(call, run, status);
     return status;

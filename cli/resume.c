@@ -155,17 +155,6 @@ static hr_status look_for_checkpoints(const hr_wanted *wanted, hr_found *found)
     return status;
 }
 
-static hr_status look_at_latents(const hr_wanted *wanted, hr_found *found)
-{
-    bool is_damaged;
-
-    HR_TRY(look_at(wanted, wanted->decode_only, found, &is_damaged));
-    if (found->kind == HR_FOUND_LATENTS)
-        return HR_OK;
-    return hr_fail(HR_ERR_CHECKPOINT, "%s is at step %d of %d: not denoised yet",
-                   wanted->decode_only, found->steps_done, wanted->n_steps);
-}
-
 static hr_status compare_receipt(const hr_wanted *wanted, const hr_receipt *receipt)
 {
     hr_text job = {0}, model = {0};
@@ -222,6 +211,17 @@ static hr_status look_at_receipt(const hr_wanted *wanted, hr_found *found)
     return status;
 }
 
+static hr_status look_at_latents(const hr_wanted *wanted, hr_found *found)
+{
+    bool is_damaged;
+
+    HR_TRY(look_at(wanted, wanted->decode_only, found, &is_damaged));
+    if (found->kind == HR_FOUND_LATENTS)
+        return wanted->force ? HR_OK : look_at_receipt(wanted, found);
+    return hr_fail(HR_ERR_CHECKPOINT, "%s is at step %d of %d: not denoised yet",
+                   wanted->decode_only, found->steps_done, wanted->n_steps);
+}
+
 /* A draft that is there is not made again. */
 static hr_status check_stop(const hr_wanted *wanted, hr_found *found)
 {
@@ -251,7 +251,7 @@ static void say(const hr_wanted *wanted, const hr_found *found)
                 wanted->n_steps, found->path, ago);
     else if (found->kind == HR_FOUND_LATENTS)
         hr_info("going on with the decoding of %s, written %s ago", found->path, ago);
-    else if (found->kind == HR_FOUND_DONE && found->path != NULL)
+    else if (found->kind == HR_FOUND_DONE && wanted->stop_after_step > 0)
         hr_info(
             "%s: at step %d of %d already, written %s ago; haloreel resume %s goes on",
             found->path, found->steps_done, wanted->n_steps, ago, wanted->run->folder);

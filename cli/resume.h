@@ -25,7 +25,7 @@ typedef struct hr_wanted {
     hr_identity *identity;   /* a line that only the run's files have is taken over */
     const char *decode_only; /* the file to decode, NULL: look into the folder */
     int n_steps, stop_after_step;
-    int64_t n_frames;    /* of the video */
+    bool force;          /* with decode_only: a result that is there is replaced */
     bool is_resume;      /* the job is that of the folder */
     bool has_side_files; /* --latents-out, --frames-out: a run that is done will not do */
 } hr_wanted;

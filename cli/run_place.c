@@ -198,7 +198,7 @@ static hr_status look(const hr_render_call *call, hr_run_place *place, bool is_r
         .decode_only = o->decode_only,
         .n_steps = call->plan.n_steps,
         .stop_after_step = o->stop_after_step,
-        .n_frames = call->plan.frames,
+        .force = o->force,
         .is_resume = is_resume,
         .has_side_files = o->latents_out != NULL || o->frames_out != NULL,
     };

@@ -8,7 +8,7 @@ import unittest
 
 from harness import QUICK, SANITIZED, CliTest, edit_json, main, read_safetensors, write_safetensors
 
-USAGE, MODEL, RESOURCES = 2, 3, 4
+USAGE, MODEL, RESOURCES, CHECKPOINT = 2, 3, 4, 5
 
 
 class JobFile(CliTest):
@@ -226,9 +226,13 @@ class Output(CliTest):
         self.succeeds("render", "--prompt", "a", *QUICK, "-o", "a.mp4")
         before = self.read("a.mp4")
         result = self.run_program("render", "--prompt", "b", *QUICK, "-o", "a.mp4")
-        self.assertEqual(result.returncode, USAGE)
+        self.assertEqual(result.returncode, CHECKPOINT)  # it is that of another job
         self.assertIn("--force", result.stderr.decode())
         self.assertEqual(before, self.read("a.mp4"))
+        shutil.rmtree(self.path("a.run"))
+        result = self.run_program("render", "--prompt", "a", *QUICK, "-o", "a.mp4")
+        self.assertEqual(result.returncode, USAGE)  # nobody knows whose it is
+        self.assertIn("--force", result.stderr.decode())
         self.succeeds("render", "--prompt", "b", *QUICK, "-o", "a.mp4", "--force")
         self.assertNotEqual(before, self.read("a.mp4"))
 

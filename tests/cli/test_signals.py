@@ -1,4 +1,5 @@
-"""Ctrl-C: the program stops within a second and no broken video stands under its final name."""
+"""Ctrl-C: the program stops when the windows at work are done and saved, here within a second, and no broken
+video stands under its final name. test_resume.py goes on afterwards."""
 import json
 import os
 import signal
@@ -65,9 +66,10 @@ class Signals(CliTest):
         process = self.start("--set", "sampler.steps=1000")
         self.wait_for(lambda: self.stage() == "denoise")
         self.stopped(process, signal.SIGINT)
-        process = self.start("--set", "sampler.steps=1", "--set", "video.frames=1")
+        process = self.start("--set", "sampler.steps=1", "--set", "video.frames=1", "--fresh")
         process.communicate(timeout=DEADLINE)
         self.assertEqual(process.returncode, 0)
+        self.assertTrue(os.path.isdir(self.path("out.old-1")))
         self.assertTrue(os.path.exists(self.path("out", "picture.png")))
 
 
