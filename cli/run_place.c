@@ -10,6 +10,7 @@
 #include "model/sampler.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ static hr_run_options run_options(const hr_render_call *call, const hr_video *vi
         .video = video->job.video,
         .is_still = call->plan.frames == 1,
         .previews = video->job.preview_every > 0,
+        .job_id = getenv("SLURM_JOB_ID"),
         .fresh = o->fresh,
     };
 }

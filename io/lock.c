@@ -19,11 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TEXT_BYTES = 1024, FIELD_BYTES = 256, STALE_SECONDS = 600, TRIES = 100 };
-
-struct hr_lock {
-    int fd, folder; /* of the file and of the folder it is in */
-    char text[TEXT_BYTES];
+enum {
+    TEXT_BYTES = 1024,
+    FIELD_BYTES = 256,
+    STALE_SECONDS = 600,
+    TRIES = 100,
+    MOUNT_BYTES = 8192
 };
 
 /* Who holds it; empty strings and 0: unknown. */
@@ -32,6 +33,12 @@ typedef struct holder {
     int64_t pid;
     uint64_t start; /* of the process, in ticks since the boot */
 } holder;
+
+struct hr_lock {
+    int fd, folder; /* of the file and of the folder it is in */
+    holder me;
+    char text[TEXT_BYTES];
+};
 
 /* The first line of a small file of /proc; "" when there is none. */
 static void read_line(const char *path, char out[FIELD_BYTES])
@@ -61,9 +68,8 @@ static uint64_t start_of(int64_t pid)
     return at != NULL ? strtoull(at, NULL, 10) : 0;
 }
 
-static holder myself(void)
+static holder myself(const char *job)
 {
-    const char *job = getenv("SLURM_JOB_ID");
     time_t now = time(NULL);
     holder me = {.pid = getpid(), .start = start_of(getpid())};
     struct tm utc;
@@ -147,8 +153,7 @@ static bool spans_hosts(int fd)
     static const char *const local[] = {"local_lock=all", "local_lock=flock", "nolock",
                                         "localflock", " - fuse"};
     FILE *mounts = fopen("/proc/self/mountinfo", "re");
-    char *line = NULL, disk[64];
-    size_t room = 0;
+    char line[MOUNT_BYTES], disk[64];
     struct stat info;
     bool spans = true;
 
@@ -158,11 +163,10 @@ static bool spans_hosts(int fd)
         return false;
     }
     snprintf(disk, sizeof disk, " %u:%u ", major(info.st_dev), minor(info.st_dev));
-    while (getline(&line, &room, mounts) > 0)
+    while (fgets(line, sizeof line, mounts) != NULL)
         for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
             if (strstr(line, disk) != NULL && strstr(line, local[i]) != NULL)
                 spans = false;
-    free(line);
     fclose(mounts);
     return spans;
 }
@@ -192,9 +196,10 @@ static double silence(const char *folder, int fd)
 
 /* The lock was free; `h` is who wrote it, and `sure` that such a process would hold it.
  */
-static hr_status judge(const char *folder, int fd, const holder *h, bool sure)
+static hr_status judge(const char *folder, const hr_lock *lock, const holder *h,
+                       bool sure)
 {
-    const holder me = myself();
+    const holder me = lock->me;
     bool is_here = strcmp(h->host, me.host) == 0;
     char who[2 * FIELD_BYTES], ago[24];
     double silent;
@@ -204,7 +209,7 @@ static hr_status judge(const char *folder, int fd, const holder *h, bool sure)
         start_of(h->pid) == h->start)
         return refuse(folder, h);
     if (!sure && !is_here && (me.job[0] == '\0' || strcmp(h->job, me.job) != 0)) {
-        silent = silence(folder, fd);
+        silent = silence(folder, lock->fd);
         hr_format_duration(silent, ago);
         if (silent >= 0 && silent < STALE_SECONDS)
             return hr_fail(HR_ERR_ARG,
@@ -266,15 +271,14 @@ static hr_status try_take(const char *folder, hr_lock *lock, bool *again)
     h = parse(text);
     if (sure)
         sure = spans_hosts(lock->fd);
-    return h.host[0] != '\0' ? judge(folder, lock->fd, &h, sure) : HR_OK;
+    return h.host[0] != '\0' ? judge(folder, lock, &h, sure) : HR_OK;
 }
 
 static hr_status sign(const char *folder, hr_lock *lock)
 {
-    const holder me = myself();
     size_t n;
 
-    write_text(&me, lock->text);
+    write_text(&lock->me, lock->text);
     n = strlen(lock->text);
     if (hr_fault_errno("lock.write", ENOSPC) || ftruncate(lock->fd, 0) != 0 ||
         pwrite(lock->fd, lock->text, n, 0) != (ssize_t)n || fsync(lock->fd) != 0)
@@ -310,7 +314,7 @@ static void destroy(hr_lock *lock)
     hr_free(lock);
 }
 
-hr_status hr_lock_open(const char *folder, hr_lock **out)
+hr_status hr_lock_open(const char *folder, const char *job, hr_lock **out)
 {
     hr_lock *lock;
     void *memory;
@@ -319,6 +323,7 @@ hr_status hr_lock_open(const char *folder, hr_lock **out)
     HR_TRY(hr_alloc_or_fail(sizeof *lock, "the lock of a folder", &memory));
     lock = memory;
     lock->fd = lock->folder = -1;
+    lock->me = myself(job);
     status = take(folder, lock);
     if (status == HR_OK)
         *out = lock;

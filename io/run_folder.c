@@ -236,7 +236,7 @@ static hr_status move_result(const char *file, const char *old)
     return status;
 }
 
-static hr_status set_aside(hr_run_folder *run, const char *file)
+static hr_status set_aside(const hr_run_options *options, hr_run_folder *run)
 {
     hr_text old = {0};
     hr_status status;
@@ -246,10 +246,10 @@ static hr_status set_aside(hr_run_folder *run, const char *file)
     hr_info("%s: the run that was there is in %s now", run->folder, old.s);
     hr_lock_close(run->lock);
     run->lock = NULL;
-    if (file != NULL)
-        HR_TRY_GOTO(move_result(file, old.s), done);
+    if (options->file != NULL)
+        HR_TRY_GOTO(move_result(options->file, old.s), done);
     HR_TRY_GOTO(hr_folder_create(run->folder), done);
-    status = hr_lock_open(run->folder, &run->lock);
+    status = hr_lock_open(run->folder, options->job_id, &run->lock);
 done:
     hr_text_free(&old);
     return status;
@@ -262,9 +262,9 @@ static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
     HR_TRY(set_paths(options, run));
     HR_TRY(hr_folder_create(run->folder));
     HR_TRY(make_parent(run->job_file)); /* whether it can be written */
-    HR_TRY(hr_lock_open(run->folder, &run->lock));
+    HR_TRY(hr_lock_open(run->folder, options->job_id, &run->lock));
     if (options->fresh && hr_folder_has_more(run->folder, "lock"))
-        return set_aside(run, options->file);
+        return set_aside(options, run);
     return HR_OK;
 }
 

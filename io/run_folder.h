@@ -18,9 +18,10 @@ typedef struct hr_run_options {
     const char
         *file; /* where a film (.mp4) or a still picture (.png) goes; NULL: the folder */
     hr_job_video video;
-    bool is_still; /* one frame: a picture, whatever kind of film was asked for */
-    bool previews; /* makes preview/ */
-    bool fresh;    /* what the folder holds is moved to FOLDER.old-1, or -2, ... */
+    bool is_still;      /* one frame: a picture, whatever kind of film was asked for */
+    bool previews;      /* makes preview/ */
+    const char *job_id; /* of Slurm, for the lock; NULL: none */
+    bool fresh;         /* what the folder holds is moved to FOLDER.old-1, or -2, ... */
 } hr_run_options;
 
 /* All paths are owned. At most one of video, picture and frames_folder is set: the

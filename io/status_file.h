@@ -42,8 +42,8 @@ typedef struct hr_run_status {
     const char *checkpoint; /* path of what a new call would go on from; NULL: nothing */
     time_t checkpointed;    /* when that was written */
     const char *output;     /* where the result goes; NULL: nowhere */
-    const char *result; /* path of the film or picture; NULL: none (yet) */
-    const char *error;  /* why it failed; NULL: it did not */
+    const char *result;     /* path of the film or picture; NULL: none (yet) */
+    const char *error;      /* why it failed; NULL: it did not */
 } hr_run_status;
 
 /* Adds the time of writing, the process and the host. */

@@ -16,7 +16,7 @@ static hr_status read_lock(const uint8_t *data, size_t n)
 
     hr_fuzz_write("lock", data, n);
     hr_fuzz_begin();
-    status = hr_lock_open(hr_fuzz_folder(), &lock);
+    status = hr_lock_open(hr_fuzz_folder(), NULL, &lock);
     hr_lock_close(lock);
     return status;
 }

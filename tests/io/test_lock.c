@@ -24,9 +24,9 @@ static void test_one_program(void **state)
     char message[128];
 
     (void)state;
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     snprintf(message, sizeof message, "process %d on host ", getpid());
-    hr_test_fails(HR_ERR_ARG, message, hr_lock_open(folder, &second));
+    hr_test_fails(HR_ERR_ARG, message, hr_lock_open(folder, NULL, &second));
     hr_test_release_log();
     assert_true(hr_lock_is_seen(folder, hr_lock_text(lock)));
     assert_false(hr_lock_is_seen(folder, "haloreel lock 1\nhost other\n"));
@@ -34,7 +34,7 @@ static void test_one_program(void **state)
     hr_lock_close(lock);
     assert_int_equal(access(path, F_OK), -1);
     assert_int_equal(hr_test_count_entries(folder), 0);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     hr_lock_close(lock);
     hr_lock_close(NULL);
 }
@@ -49,25 +49,23 @@ static void test_killed(void **state)
     pid_t child;
 
     (void)state;
-    setenv("SLURM_JOB_ID", "77", 1);
     assert_int_equal(pipe(ends), 0);
     child = fork();
     if (child == 0) {
-        if (hr_lock_open(folder, &lock) == HR_OK && write(ends[1], "x", 1) == 1)
+        if (hr_lock_open(folder, "77", &lock) == HR_OK && write(ends[1], "x", 1) == 1)
             pause();
         _exit(1);
     }
     assert_int_equal(read(ends[0], &byte, 1), 1);
     snprintf(message, sizeof message, "process %d on host ", child);
-    hr_test_fails(HR_ERR_ARG, message, hr_lock_open(folder, &lock));
+    hr_test_fails(HR_ERR_ARG, message, hr_lock_open(folder, NULL, &lock));
     hr_test_fails(HR_ERR_ARG, "(Slurm job 77) works in this folder since 20",
-                  hr_lock_open(folder, &lock));
+                  hr_lock_open(folder, NULL, &lock));
     hr_test_release_log();
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     hr_lock_close(lock);
-    unsetenv("SLURM_JOB_ID");
     close(ends[0]);
     close(ends[1]);
 }
@@ -81,10 +79,10 @@ static void test_moved(void **state)
 
     (void)state;
     assert_int_equal(mkdir(run, 0777), 0);
-    hr_test_ok(hr_lock_open(run, &lock));
+    hr_test_ok(hr_lock_open(run, NULL, &lock));
     assert_int_equal(rename(run, old), 0);
     assert_int_equal(mkdir(run, 0777), 0);
-    hr_test_ok(hr_lock_open(run, &second));
+    hr_test_ok(hr_lock_open(run, NULL, &second));
     hr_lock_close(lock);
     assert_int_equal(hr_test_count_entries(old), 0);
     assert_int_equal(hr_test_count_entries(run), 1);
@@ -129,16 +127,21 @@ static void make_older(const char *path, int seconds)
 }
 
 /* With the only warning that there is. */
-static void takes_over(const char *folder)
+static void takes_over_as(const char *folder, const char *job)
 {
     hr_lock *lock;
 
     hr_test_catch_log();
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, job, &lock));
     assert_int_equal(hr_test_log_lines(), 1);
     assert_non_null(strstr(hr_test_log_line(0), "cannot be held"));
     hr_test_release_log();
     hr_lock_close(lock);
+}
+
+static void takes_over(const char *folder)
+{
+    takes_over_as(folder, NULL);
 }
 
 static void refuses(const char *folder, const char *part)
@@ -146,7 +149,7 @@ static void refuses(const char *folder, const char *part)
     hr_lock *lock;
 
     hr_test_catch_log();
-    assert_int_equal(hr_lock_open(folder, &lock), HR_ERR_ARG);
+    assert_int_equal(hr_lock_open(folder, NULL, &lock), HR_ERR_ARG);
     assert_int_equal(hr_test_log_lines(), 2);
     if (strstr(hr_test_log_line(1), part) == NULL)
         fail_msg("%s: not in: %s", part, hr_test_log_line(1));
@@ -164,7 +167,7 @@ static void test_disk_cannot_tell(void **state)
 
     (void)state;
     gethostname(host, sizeof host - 1);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     assert_int_equal(sscanf(strstr(hr_lock_text(lock), "\npid "),
                             "\npid %" SCNd64 "\nstart %" SCNu64, &pid, &start),
                      2);
@@ -178,9 +181,7 @@ static void test_disk_cannot_tell(void **state)
     write_lock(folder, "elsewhere", "5", 1, 1);
     refuses(folder, "process 1 on host elsewhere (Slurm job 5) may still work in this "
                     "folder: last news 0:0");
-    setenv("SLURM_JOB_ID", "5", 1); /* which was started again on this host */
-    takes_over(folder);
-    unsetenv("SLURM_JOB_ID");
+    takes_over_as(folder, "5"); /* which was started again on this host */
     write_lock(folder, "elsewhere", "5", 1, 1);
     make_older(path, 1000);
     write_status(folder, "running", time(NULL) - 500);
@@ -204,14 +205,14 @@ static void test_texts(void **state)
 
     (void)state;
     write_lock(folder, "elsewhere", "", 1, 1);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     hr_lock_close(lock);
     hr_test_write(path, garbage, sizeof garbage);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     hr_lock_close(lock);
     memset(large, 'x', sizeof large);
     hr_test_write(path, large, sizeof large);
-    hr_test_ok(hr_lock_open(folder, &lock));
+    hr_test_ok(hr_lock_open(folder, NULL, &lock));
     assert_true(hr_lock_is_seen(folder, hr_lock_text(lock)));
     hr_lock_close(lock);
 }
@@ -223,23 +224,24 @@ static void test_cannot_be_made(void **state)
 
     (void)state;
     hr_test_fails(HR_ERR_IO, "cannot open folder ",
-                  hr_lock_open(hr_test_path(folder, "none"), &lock));
+                  hr_lock_open(hr_test_path(folder, "none"), NULL, &lock));
     assert_int_equal(mkdir(path, 0777), 0);
     hr_test_fails(HR_ERR_IO, "lock cannot be opened: Is a directory",
-                  hr_lock_open(folder, &lock));
+                  hr_lock_open(folder, NULL, &lock));
     rmdir(path);
     assert_int_equal(symlink("/etc/passwd", path), 0);
-    hr_test_fails(HR_ERR_IO, "lock cannot be opened: ", hr_lock_open(folder, &lock));
+    hr_test_fails(HR_ERR_IO,
+                  "lock cannot be opened: ", hr_lock_open(folder, NULL, &lock));
     unlink(path);
     hr_fault_set("lock.open:1");
     hr_test_fails(HR_ERR_IO, "lock cannot be opened: Read-only file system",
-                  hr_lock_open(folder, &lock));
+                  hr_lock_open(folder, NULL, &lock));
     hr_fault_set("lock.write:1");
     hr_test_fails(HR_ERR_IO, "lock cannot be written: No space left",
-                  hr_lock_open(folder, &lock));
+                  hr_lock_open(folder, NULL, &lock));
     hr_fault_set(NULL);
     hr_test_release_log();
-    hr_test_ok(hr_lock_open(folder, &lock)); /* nothing holds it */
+    hr_test_ok(hr_lock_open(folder, NULL, &lock)); /* nothing holds it */
     hr_lock_close(lock);
 }
 
@@ -254,6 +256,5 @@ int main(void)
         cmocka_unit_test_teardown(test_cannot_be_made, hr_test_leak_teardown),
     };
 
-    unsetenv("SLURM_JOB_ID");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
