@@ -13,7 +13,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { LINE_EVERY_SECONDS = 15, STATUS_EVERY_SECONDS = 1, LINE_BYTES = 200 };
+enum {
+    LINE_EVERY_SECONDS = 15,
+    STATUS_EVERY_SECONDS = 1,
+    STATUS_AGAIN_SECONDS = 60,
+    LINE_BYTES = 200
+};
 
 static const char *unit_name(hr_stage stage)
 {
@@ -99,13 +104,15 @@ static void format_line(const hr_show_progress *show, const hr_progress *p,
     add_slowest(show, p, line);
 }
 
-/* Not being able to write status.json is said once and stops nothing: the video matters.
- */
+/* Not being able to write status.json stops nothing: the video matters. It is tried
+ * again, but not each time, as each is said. */
 static void write_status(hr_show_progress *show)
 {
-    if (show->status_path != NULL &&
-        hr_status_file_write(show->status_path, &show->status) != HR_OK)
-        show->status_path = NULL;
+    double pause = STATUS_EVERY_SECONDS;
+
+    if (hr_status_file_write(show->status_path, &show->status) != HR_OK)
+        pause = STATUS_AGAIN_SECONDS;
+    show->next_status = hr_clock_seconds() + pause;
 }
 
 static void update_status(hr_show_progress *show, const hr_progress *p)
@@ -186,6 +193,7 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
     if (show->ends > 0)
         show->status.ends = time(NULL) + (time_t)(show->ends - hr_clock_seconds());
     show->last_line = hr_clock_seconds();
+    show->has_begun = true;
     HR_TRY(name_hosts(show));
     HR_TRY(hr_status_file_write(show->status_path, &show->status));
     hr_signals_set_last_words(write_last, show);
@@ -200,10 +208,8 @@ void hr_show_progress_update(void *user, const hr_progress *progress)
     char line[LINE_BYTES];
 
     update_status(show, progress);
-    if (now - show->last_status >= STATUS_EVERY_SECONDS) {
-        show->last_status = now;
+    if (now >= show->next_status)
         write_status(show);
-    }
     format_line(show, progress, line);
     hr_log_progress(is_done ? NULL : line);
     if (hr_log_is_terminal() || seconds_each(progress) <= 0 ||
@@ -228,7 +234,8 @@ void hr_show_progress_saved(hr_show_progress *show, const char *path)
     show->checkpoints[1] = show->checkpoints[0];
     show->checkpoints[0] = copy;
     show->status.checkpointed = stat(path, &info) == 0 ? info.st_mtime : time(NULL);
-    write_status(show);
+    if (hr_clock_seconds() >= show->next_status - STATUS_EVERY_SECONDS)
+        write_status(show);
 }
 
 hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,

@@ -21,7 +21,8 @@ typedef struct hr_show_progress {
     char *checkpoints[2]; /* owned: the status's, and the one before, which the thread of
                              signals may still be reading */
     double last_line;     /* when the last plain line was logged */
-    double last_status;   /* when status.json was last written */
+    double next_status;   /* when status.json is written again */
+    bool has_begun;       /* end is called */
 } hr_show_progress;
 
 /* Starts the record of a render: state running. Ended by hr_show_progress_end also when

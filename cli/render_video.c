@@ -243,7 +243,7 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
     render.hooks = &hooks;
     if (status == HR_OK)
         status = work(call, &render, run);
-    if (is_first && run->show.status_path != NULL)
+    if (is_first && run->show.has_begun)
         status =
             hr_show_progress_end(&run->show, status, result_of(call, &place->folder));
     if (is_first && status == HR_OK)

@@ -4,10 +4,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/cli.h"
-#include "io/checkpoint.h"
-#include "io/checkpoint_folder.h"
+#include "cli/run_disk.h"
 #include "io/status_file.h"
-#include "model/sampler.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,65 +102,6 @@ static hr_hash hash_identity(const hr_identity *identity)
     return hr_hash_bytes(hashes, sizeof hashes);
 }
 
-/* An upper bound. */
-static uint64_t checkpoint_bytes(const hr_render_call *call, const hr_job *job)
-{
-    const hr_plan *p = &call->plan;
-    const hr_checkpoint_embeds embeds = {
-        .n = job->text_length, .width = hr_model_get_config(call->model)->text.d_model};
-    const hr_checkpoint_head head = {
-        .n_frames = p->latent_frames,
-        .channels = p->latent_channels,
-        .height = p->latent_height,
-        .width = p->latent_width,
-        .n_history = HR_SAMPLER_MAX_HISTORY,
-        .n_steps = p->n_steps,
-        .job = "",
-        .model = "",
-        .job_yaml = "",
-        .prompt = embeds,
-        .negative_prompt = embeds,
-        .n_rounds = p->latent_frames,
-        .n_pending = p->latent_frames,
-    };
-
-    return hr_checkpoint_bytes(&head);
-}
-
-/* Checkpoints that are there already are replaced by and by. */
-static size_t checkpoints_to_come(const hr_run_place *place, const hr_job *job)
-{
-    size_t n = (size_t)job->checkpoint_keep + 1, n_there = 0;
-    char **paths = NULL;
-
-    if (place->found.kind == HR_FOUND_LATENTS)
-        return 0;
-    if (hr_checkpoint_list(place->folder.checkpoint_folder, &paths, &n_there) == HR_OK)
-        hr_checkpoint_list_free(paths, n_there);
-    return n_there < n ? n - n_there : 1;
-}
-
-/* MP4 at its largest or pictures, raw frames, checkpoints and latents. */
-static hr_status check_disk(const hr_render_call *call, const hr_job *job,
-                            const hr_run_place *place)
-{
-    const hr_plan *plan = &call->plan;
-    uint64_t pixels = (uint64_t)(plan->frames * plan->height * plan->width);
-    uint64_t film = pixels * (place->folder.frames_folder != NULL ? 3 : 1), bytes = film;
-    size_t n = checkpoints_to_come(place, job);
-    char what[128], each[16], size[16];
-
-    if (call->options.frames_out != NULL)
-        bytes += pixels * 3 * sizeof(float);
-    bytes += n * place->checkpoint_bytes;
-    if (place->found.kind != HR_FOUND_LATENTS)
-        bytes += place->checkpoint_bytes;
-    snprintf(what, sizeof what, "the run (%zu checkpoints of up to %s, latents, film %s)",
-             n, hr_format_bytes(place->checkpoint_bytes, each),
-             hr_format_bytes(film, size));
-    return hr_disk_require(place->folder.folder, bytes, what);
-}
-
 /* How the folder is made ready: pieces of a film stay when they are of this one. */
 static hr_status begin(const hr_render_call *call, const hr_run_place *place,
                        const hr_hash *hash)
@@ -231,8 +170,8 @@ static hr_status open_place(const hr_render_call *call, hr_video *video,
     hash = hash_identity(&place->identity);
     HR_TRY(begin(call, place, &hash));
     HR_TRY(hr_log_open(place->folder.log_file));
-    place->checkpoint_bytes = checkpoint_bytes(call, &video->job);
-    HR_TRY(check_disk(call, &video->job, place));
+    place->checkpoint_bytes = hr_run_disk_checkpoint(call, &video->job);
+    HR_TRY(hr_run_disk_check(call, &video->job, place));
     return hr_run_folder_save_job(&place->folder, &video->job, &hash);
 }
 
