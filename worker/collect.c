@@ -33,42 +33,35 @@ static hr_status bring(hr_group *group, int from, void *data, size_t bytes)
     return hr_group_exchange(group, &exchange, 1);
 }
 
-static hr_status collect_latents(const hr_denoised *denoised, float *latent,
-                                 hr_latents_writer *writer)
+static hr_status write_latents(const hr_frame_source *source, int64_t n_frames,
+                               float *latent, hr_latents_writer *writer)
 {
-    const hr_run *run = denoised->run;
-    hr_group *group = run->worker->group;
-
-    for (int64_t f = 0; f < run->schedule.windows.n_frames; f++) {
-        int owner = hr_run_owner(run, f);
-
-        if (hr_group_rank(group) == owner)
-            HR_TRY(hr_states_read(denoised->states, f, run->schedule.n_steps, latent));
-        HR_TRY(bring(group, owner, latent, run->frame_floats * sizeof(float)));
+    for (int64_t f = 0; f < n_frames; f++) {
+        HR_TRY(source->fetch(source->user, f, latent));
         if (writer != NULL)
             HR_TRY(hr_latents_write_frame(writer, f, latent));
     }
     return HR_OK;
 }
 
-hr_status hr_collect_latents(const hr_denoised *denoised)
+hr_status hr_collect_latents(hr_worker *worker, const hr_render *render,
+                             const hr_frame_source *source)
 {
-    const hr_run *run = denoised->run;
-    const hr_plan *p = run->render->plan;
+    const hr_plan *p = render->plan;
     const int64_t shape[4] = {p->latent_frames, p->latent_channels, p->latent_height,
                               p->latent_width};
     hr_latents_writer *writer = NULL;
     void *latent = NULL;
     hr_status status;
 
-    if (run->render->latents_out == NULL)
+    if (render->latents_out == NULL)
         return HR_OK;
-    HR_TRY_GOTO(
-        hr_alloc_or_fail(run->frame_floats * sizeof(float), "a latent frame", &latent),
-        done);
-    if (hr_group_rank(run->worker->group) == 0 && !hr_device_is_dry(run->worker->device))
-        HR_TRY_GOTO(hr_latents_begin(run->render->latents_out, shape, &writer), done);
-    HR_TRY_GOTO(collect_latents(denoised, latent, writer), done);
+    HR_TRY_GOTO(hr_alloc_or_fail((size_t)(shape[1] * shape[2] * shape[3]) * sizeof(float),
+                                 "a latent frame", &latent),
+                done);
+    if (hr_group_rank(worker->group) == 0 && !hr_device_is_dry(worker->device))
+        HR_TRY_GOTO(hr_latents_begin(render->latents_out, shape, &writer), done);
+    HR_TRY_GOTO(write_latents(source, shape[0], latent, writer), done);
     if (writer != NULL) {
         hr_latents_writer *finished = writer;
 

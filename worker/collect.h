@@ -14,8 +14,10 @@ typedef struct hr_denoised {
 /* `denoised` has to outlive the source. */
 hr_frame_source hr_collect_source(const hr_denoised *denoised);
 
-/* Collective. Rank 0 writes render->latents_out, unless that is NULL on all ranks. */
-hr_status hr_collect_latents(const hr_denoised *denoised);
+/* Collective over the worker's group. Rank 0 writes the source's frames to
+ * render->latents_out, unless that is NULL on all ranks. */
+hr_status hr_collect_latents(hr_worker *worker, const hr_render *render,
+                             const hr_frame_source *source);
 /* Collective. Rank 0 puts the hash of each frame after each step into render->receipt,
  * where it has one. */
 hr_status hr_collect_hashes(const hr_denoised *denoised);

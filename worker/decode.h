@@ -25,7 +25,8 @@ hr_status hr_decode_stage(hr_worker *worker, const hr_render *render,
                           const hr_frame_source *source);
 
 /* The same for the frames in the file render->checkpointing.latents, which rank 0 reads
- * (the others need not see it). Also puts the hashes that it holds, of each frame after
+ * (the others need not see it); writes render->latents_out too, and that alone where
+ * render->stop_after_step is set. Also puts the hashes that it holds, of each frame after
  * each step, into the receipt. HR_ERR_CHECKPOINT, logged, when it holds other frames than
  * the plan has or some that are not denoised. */
 hr_status hr_decode_stored(hr_worker *worker, const hr_render *render);

@@ -1,7 +1,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "io/checkpoint.h"
-#include "worker/decode.h"
+#include "worker/collect.h"
 
 #include <inttypes.h>
 
@@ -84,6 +84,8 @@ hr_status hr_decode_stored(hr_worker *worker, const hr_render *render)
     if (hr_group_rank(worker->group) == 0 && !hr_device_is_dry(worker->device))
         status = open_file(render, &s.file);
     if (status == HR_OK)
+        status = hr_collect_latents(worker, render, &source);
+    if (status == HR_OK && render->stop_after_step == 0)
         status = hr_decode_stage(worker, render, &source);
     hr_checkpoint_close(s.file);
     return status;

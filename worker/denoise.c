@@ -150,7 +150,11 @@ static hr_status meet(denoise *d, bool is_last)
     }
     is_stop = snapshot.minutes->is_stop;
     hr_meeting_end(d->meeting, is_saved);
-    return is_stop ? HR_ERR_CANCELLED : HR_OK;
+    if (!is_stop)
+        return HR_OK;
+    /* who leaves ends the others' waits, which may be those for the file */
+    HR_TRY(hr_group_agree(d->worker->group, HR_OK));
+    return HR_ERR_CANCELLED;
 }
 
 static hr_status run_units(denoise *d, hr_unit *unit)

@@ -8,11 +8,7 @@
 
 const char *hr_resume_path(const hr_worker *worker, const hr_render *render)
 {
-    const hr_checkpointing *c = &render->checkpointing;
-
-    if (hr_device_is_dry(worker->device))
-        return NULL;
-    return c->is_denoised ? c->latents : c->resume;
+    return hr_device_is_dry(worker->device) ? NULL : render->checkpointing.resume;
 }
 
 static hr_status put_text(hr_worker *worker, const hr_render *render, const char *text,
@@ -149,6 +145,20 @@ static hr_status read_steps(const reading *r)
         HR_TRY(check_frame(r, f));
     }
     return check_seen(r);
+}
+
+/* A render that stops at a step may find frames that are further, which stay so. */
+static hr_status check_stop(const reading *r)
+{
+    const hr_render *render = r->run->render;
+
+    for (int64_t f = 0; f < r->head->n_frames && render->latents_out != NULL; f++)
+        if (r->steps[f] > r->run->schedule.n_steps)
+            return hr_fail(HR_ERR_ARG,
+                           "%s: frame %" PRId64 " has been through %d steps: its latents "
+                           "after step %d cannot be written any more",
+                           r->path, f, r->steps[f], r->run->schedule.n_steps);
+    return HR_OK;
 }
 
 static hr_status restore_frames(reading *r)
@@ -294,6 +304,7 @@ static hr_status read_all(reading *r)
     HR_TRY(hr_rounds_begin(r->parts->rounds, r->head->steps_done, r->head->rounds,
                            r->head->n_rounds));
     HR_TRY(read_steps(r));
+    HR_TRY(check_stop(r));
     HR_TRY(restore_frames(r));
     HR_TRY(restore_pending(r));
     return check_all(r);

@@ -4,8 +4,8 @@
 
 #include "worker/stepper.h"
 
-/* What the render goes on from: a checkpoint or the denoised latents; NULL: from noise
- * (and always on a dry device). */
+/* The checkpoint that the render goes on from; NULL: from noise (and always on a dry
+ * device). */
 const char *hr_resume_path(const hr_worker *worker, const hr_render *render);
 
 /* Local. The text embeddings of the file become those of the render's texts, in place of

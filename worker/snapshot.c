@@ -182,10 +182,8 @@ static bool is_wanted(const hr_snapshot *s)
 
     if (hr_device_is_dry(s->run->worker->device))
         return false;
-    if (is_latents(s))
-        return !render->checkpointing.is_denoised;
-    return render->checkpointing.folder != NULL &&
-           (!s->is_last || render->stop_after_step > 0);
+    return is_latents(s) || (render->checkpointing.folder != NULL &&
+                             (!s->is_last || render->stop_after_step > 0));
 }
 
 /* A render that goes on does so without this checkpoint. */

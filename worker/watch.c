@@ -85,13 +85,14 @@ void hr_watch_begin(hr_watch *watch, const hr_unit *unit)
     tell(watch, unit);
 }
 
-/* What the rank told last; of rank 0 what is true now. */
+/* What the rank told last of this denoising; of rank 0 what is true now. */
 static bool report_of(const hr_watch *watch, int rank, hr_report *out)
 {
     double age;
 
     if (rank > 0)
-        return hr_world_latest_report(watch->run->worker->world, rank, out, &age);
+        return hr_world_latest_report(watch->run->worker->world, rank, out, &age) &&
+               hr_clock_seconds() - age > watch->began;
     *out = report_now(watch);
     return true;
 }

@@ -128,13 +128,14 @@ static hr_status denoise_stage(const hr_denoised *denoised, hr_states *states,
 {
     hr_worker *worker = denoised->run->worker;
     int n_steps = denoised->run->schedule.n_steps;
+    hr_frame_source source = hr_collect_source(denoised);
     meter m = start_meter(worker);
     hr_stage_clock clock =
         hr_stage_begin(denoised->run->render->hooks, HR_STAGE_DENOISE, n_steps);
 
     HR_TRY(hr_denoise_stage(denoised->run, states, &clock, times));
     HR_TRY(hr_collect_hashes(denoised));
-    HR_TRY(hr_collect_latents(denoised));
+    HR_TRY(hr_collect_latents(worker, denoised->run->render, &source));
     stop_meter(worker, &m, HR_STAGE_DENOISE, times);
     hr_stage_done(&clock, n_steps);
     return HR_OK;
@@ -153,6 +154,17 @@ static hr_status decode_stage(const hr_denoised *denoised, hr_render_times *time
     return HR_OK;
 }
 
+/* All steps were done by an earlier run: no text, no transformer, no states. */
+static hr_status stored_stage(hr_worker *worker, const hr_render *render,
+                              hr_render_times *times)
+{
+    meter m = start_meter(worker);
+
+    HR_TRY(hr_decode_stored(worker, render));
+    stop_meter(worker, &m, HR_STAGE_DECODE, times);
+    return HR_OK;
+}
+
 static hr_status run_stages(hr_worker *worker, const hr_render *render,
                             hr_render_times *times)
 {
@@ -160,6 +172,8 @@ static hr_status run_stages(hr_worker *worker, const hr_render *render,
     hr_states *states = NULL;
     hr_status status;
 
+    if (render->checkpointing.is_denoised)
+        return stored_stage(worker, render, times);
     HR_TRY(hr_parts_check_values(worker));
     HR_TRY(text_stage(worker, render, times));
     HR_TRY_GOTO(hr_run_open(worker, render, &run), done);

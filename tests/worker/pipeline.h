@@ -21,11 +21,24 @@ typedef struct hr_pipeline_options {
     hr_layout layout;            /* zeroed: one of each */
     void (*change)(hr_job *job); /* makes another job of the run's; NULL: no */
     bool latents_only;
+    int stop_after_step; /* 0: no; writes no latents */
+    const hr_checkpointing *checkpointing;
     const hr_worker_hooks *hooks;
     hr_receipt *receipt;
     hr_status expected;     /* of the render, on all ranks */
+    hr_status *got;         /* filled in instead of comparing; NULL: no */
     hr_render_times *times; /* NULL, or filled in */
 } hr_pipeline_options;
+
+/* Layouts of 2 to 8 ranks, and whether a model (its layers, its shards) allows one. */
+enum { HR_PIPELINE_N_LAYOUTS = 15 };
+extern const hr_layout hr_pipeline_layouts[HR_PIPELINE_N_LAYOUTS];
+typedef struct hr_pipeline_model {
+    const char *name; /* of the golden case */
+    size_t run;
+    int n_layers, n_shards;
+} hr_pipeline_model;
+bool hr_pipeline_allows(const hr_pipeline_model *model, const hr_layout *layout);
 
 /* Asserts that everything works and nothing leaks. Collective over the group. */
 void hr_pipeline_render(const hr_golden *golden, const hr_golden_run *run,

@@ -8,43 +8,17 @@
 
 #include <string.h>
 
-/* Those of the issue, and what is left of them where ranks are few. */
-static const hr_layout layouts[] = {
-    {.windows = 2, .stages = 1, .tensor = 1, .cfg = 1},
-    {.windows = 3, .stages = 1, .tensor = 1, .cfg = 1},
-    {.windows = 4, .stages = 1, .tensor = 1, .cfg = 1},
-    {.windows = 8, .stages = 1, .tensor = 1, .cfg = 1},
-    {.windows = 1, .stages = 2, .tensor = 1, .cfg = 1},
-    {.windows = 1, .stages = 4, .tensor = 1, .cfg = 1},
-    {.windows = 1, .stages = 1, .tensor = 2, .cfg = 1},
-    {.windows = 1, .stages = 1, .tensor = 4, .cfg = 1},
-    {.windows = 1, .stages = 1, .tensor = 1, .cfg = 2},
-    {.windows = 2, .stages = 2, .tensor = 1, .cfg = 1},
-    {.windows = 1, .stages = 2, .tensor = 2, .cfg = 1},
-    {.windows = 2, .stages = 1, .tensor = 2, .cfg = 1},
-    {.windows = 2, .stages = 2, .tensor = 1, .cfg = 2},
-    {.windows = 2, .stages = 2, .tensor = 2, .cfg = 1},
-    {.windows = 1, .stages = 2, .tensor = 2, .cfg = 2},
-};
-enum { N_LAYOUTS = sizeof layouts / sizeof layouts[0] };
-
-/* One model, and what of the layouts it allows. */
-typedef struct model_case {
-    const char *name;
-    size_t run;
-    int n_layers, n_shards;
-} model_case;
-static const model_case sharded = {"wan21-tiny", 0, 3, 4}; /* 4 heads */
-static const model_case deep = {"wan21-odd", 1, 5, 1};     /* 3 heads, guidance */
-static const model_case experts = {"wan22-moe", 0, 2, 2};  /* two of them */
+static const hr_pipeline_model sharded = {"wan21-tiny", 0, 3, 4}; /* 4 heads */
+static const hr_pipeline_model deep = {"wan21-odd", 1, 5, 1};     /* guidance */
+static const hr_pipeline_model experts = {"wan22-moe", 0, 2, 2};  /* two of them */
 
 /* What fewer ranks test is left out; of 4, one is idle at times. */
-static bool suits(const model_case *model, const hr_layout *layout, int n_ranks)
+static bool suits(const hr_pipeline_model *model, const hr_layout *layout, int n_ranks)
 {
     int size = hr_layout_size(layout);
 
     return size <= n_ranks && size > (n_ranks == 3 ? 2 : n_ranks / 2) &&
-           layout->stages <= model->n_layers && model->n_shards % layout->tensor == 0;
+           hr_pipeline_allows(model, layout);
 }
 
 /* 11 latent frames, windows of 3, one shared: 5 windows of a fixed grid, 5 or 6 of a
@@ -119,7 +93,8 @@ static bytes results(hr_group *all, const char *folder)
     return both;
 }
 
-static bytes render(hr_group *all, const model_case *model, hr_pipeline_options options)
+static bytes render(hr_group *all, const hr_pipeline_model *model,
+                    hr_pipeline_options options)
 {
     hr_golden *golden = hr_golden_open(model->name);
     static const char *folder;
@@ -133,20 +108,20 @@ static bytes render(hr_group *all, const model_case *model, hr_pipeline_options 
     return results(all, folder);
 }
 
-static void check_layouts(hr_group *all, const model_case *model,
+static void check_layouts(hr_group *all, const hr_pipeline_model *model,
                           void (*change)(hr_job *job), bool both_threads)
 {
     hr_pipeline_options options = {.change = change, .threads = 1};
     bytes one = render(all, model, options);
 
-    for (int i = 0; i < N_LAYOUTS; i++)
+    for (int i = 0; i < HR_PIPELINE_N_LAYOUTS; i++)
         for (int threads = both_threads ? 1 : 2; threads <= 2; threads++) {
             bytes other;
             bool is_same;
 
-            if (!suits(model, &layouts[i], hr_group_size(all)))
+            if (!suits(model, &hr_pipeline_layouts[i], hr_group_size(all)))
                 continue;
-            options.layout = layouts[i];
+            options.layout = hr_pipeline_layouts[i];
             options.threads = threads;
             other = render(all, model, options);
             is_same = other.n == one.n &&
@@ -154,8 +129,9 @@ static void check_layouts(hr_group *all, const model_case *model,
             if (!is_same)
                 print_error("%s: other bits for %d windows, %d stages, %d tensor, %d cfg "
                             "with %d threads\n",
-                            model->name, layouts[i].windows, layouts[i].stages,
-                            layouts[i].tensor, layouts[i].cfg, threads);
+                            model->name, hr_pipeline_layouts[i].windows,
+                            hr_pipeline_layouts[i].stages, hr_pipeline_layouts[i].tensor,
+                            hr_pipeline_layouts[i].cfg, threads);
             hr_free(other.data);
             hr_test_on_all(all, is_same);
         }
@@ -260,7 +236,7 @@ static bool is_as_estimated(hr_group *all, const hr_pipeline_options *options,
                         (size_t)counted->messages[i]);
             return false;
         }
-    /* how oneDNN packs depends on the instruction set: some bytes of these tiny weights */
+    /* how oneDNN packs depends on the instruction set: some bytes of tiny weights */
     if (real->stage_flops[HR_STAGE_DENOISE] == estimate.stage_flops[HR_STAGE_DENOISE] &&
         real->transformer_bytes <= estimate.weight_bytes + estimate.weight_bytes / 100)
         return true;
@@ -273,13 +249,15 @@ static bool is_as_estimated(hr_group *all, const hr_pipeline_options *options,
 
 static void estimates_are_what_is_done(hr_group *all)
 {
-    for (int i = 0; i < N_LAYOUTS; i++) {
+    for (int i = 0; i < HR_PIPELINE_N_LAYOUTS; i++) {
         hr_render_times times;
-        hr_pipeline_options options = {
-            .change = make_long, .threads = 1, .layout = layouts[i], .times = &times};
+        hr_pipeline_options options = {.change = make_long,
+                                       .threads = 1,
+                                       .layout = hr_pipeline_layouts[i],
+                                       .times = &times};
         bytes files;
 
-        if (!suits(&sharded, &layouts[i], hr_group_size(all)))
+        if (!suits(&sharded, &hr_pipeline_layouts[i], hr_group_size(all)))
             continue;
         files = render(all, &sharded, options);
         hr_free(files.data);
