@@ -77,9 +77,12 @@ typedef enum hr_wish {
  * NULL. */
 typedef struct hr_worker_hooks {
     void (*on_progress)(void *user, const hr_progress *progress);
-    /* Asked before each round, text and frame; `pace` is NULL where there is none: on
-     * other ranks than 0 (of whose wishes only HR_WISH_STOP counts) and beside the
-     * denoising (where HR_WISH_STOP ends in HR_ERR_CANCELLED at once). */
+    /* Asked before each unit, text and frame, and ten times a second while the rank waits
+     * for others' frames; what is wished is kept until the next round. `pace` is NULL
+     * where there is none: on other ranks than 0 (of whose wishes only HR_WISH_STOP
+     * counts) and beside the denoising (where HR_WISH_STOP ends in HR_ERR_CANCELLED at
+     * once, as it does where no checkpoints are written). A wish to save is dropped when
+     * nothing was done since the last one. */
     hr_wish (*wish)(void *user, const hr_pace *pace);
     /* On every rank: its first unit of work of this stage begins, with all weights
      * there. */
