@@ -12,6 +12,7 @@ enum {
     MODEL_PIECE = 1,
     MODEL_TRAINER = 2,
     MODEL_NORMALIZER = 3,
+    MODEL_SELF_TEST = 4,
     PIECE_TEXT = 1,
     PIECE_TYPE = 3,
     TYPE_USER_DEFINED = 4,
@@ -23,9 +24,10 @@ enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 enum {
     UNIT_BYTES = 4,
     BLOCK_UNITS = 256,
-    MAX_DEPTH = 32,         /* the library's kMaxTrieResultsSize; NFKC needs 12 */
-    MAX_REPLACEMENT = 1024, /* bytes; NFKC needs 33 */
-    MAX_SYMBOLS = 64        /* its kResultSize: user-defined symbols at one place */
+    MAX_DEPTH = 32,          /* the library's kMaxTrieResultsSize; NFKC needs 12 */
+    MAX_REPLACEMENT = 128,   /* bytes; NFKC needs 33 */
+    MAX_SELF_TEST = 1 << 16, /* bytes; the library encodes them when it opens the model */
+    MAX_SYMBOLS = 64         /* its kResultSize: user-defined symbols at one place */
 };
 
 typedef struct span {
@@ -292,6 +294,12 @@ static hr_status check_field(const char *path, const message_field *field,
         return check_trainer(path, field->content);
     case MODEL_NORMALIZER:
         return check_normalizer(path, field->content);
+    case MODEL_SELF_TEST:
+        return field->content.n <= MAX_SELF_TEST
+                   ? HR_OK
+                   : hr_fail(HR_ERR_MODEL,
+                             "%s: samples of %zu bytes, at most %d are read", path,
+                             field->content.n, MAX_SELF_TEST);
     default:
         return HR_OK;
     }

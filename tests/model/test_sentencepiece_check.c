@@ -162,16 +162,16 @@ static void ways_of_31_bytes_fit_and_of_32_do_not(void **state)
 
 static void long_replacements_are_refused(void **state)
 {
-    static char text[1026];
+    static char text[130];
     uint32_t units[N_UNITS];
     hr_text rules;
 
     (void)state;
-    memset(text, 'b', 1025);
+    memset(text, 'b', 129);
     sound_trie(units);
-    rules = normalizer(units, text, 1026);
+    rules = normalizer(units, text, 130);
     is_refused(model_of(1, NORMALIZER_TAG, &rules), "normalization table");
-    rules = normalizer(units, text + 1, 1025);
+    rules = normalizer(units, text + 1, 129);
     is_taken(model_of(1, NORMALIZER_TAG, &rules));
 }
 
@@ -233,6 +233,24 @@ static void nested_symbols_fit_up_to_64(void **state)
     is_refused(model, "more than 64 lengths");
 }
 
+static void samples_have_a_size(void **state)
+{
+    enum { MOST = 1 << 16, SAMPLES_TAG = 0x22 };
+    hr_text samples = {0}, model = {0}, empty = {0};
+
+    (void)state;
+    for (int i = 0; i < MOST; i++)
+        hr_test_ok(hr_text_add(&samples, "x"));
+    add_bytes(&model, TRAINER_TAG, &empty);
+    add_bytes(&model, NORMALIZER_TAG, &empty);
+    add_bytes(&model, SAMPLES_TAG, &samples);
+    hr_test_ok(hr_sentencepiece_check("spiece.model", model.s, model.length));
+    hr_test_ok(hr_text_add(&samples, "x"));
+    add_bytes(&model, SAMPLES_TAG, &samples);
+    hr_text_free(&samples);
+    is_refused(model, "samples of 65537 bytes");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -248,6 +266,7 @@ int main(void)
         cmocka_unit_test_teardown(other_kinds_of_models_are_refused,
                                   hr_test_leak_teardown),
         cmocka_unit_test_teardown(nested_symbols_fit_up_to_64, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(samples_have_a_size, hr_test_leak_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
