@@ -120,9 +120,25 @@ typedef struct written {
     int steps_done;
 } written;
 
-static hr_hash step_hash(int64_t frame, int step)
+static size_t latent_bytes(const hr_plan *p)
 {
-    return (hr_hash){(uint64_t)frame + 1, (uint64_t)step + 1};
+    return (size_t)(p->latent_channels * p->latent_height * p->latent_width) *
+           sizeof(float);
+}
+
+/* Of what the frame is now, the true one. */
+static hr_hash step_hash(const written *w, int64_t frame, int step)
+{
+    hr_hash hash = {(uint64_t)frame + 1, (uint64_t)step + 1};
+    float *latent;
+
+    if (step + 1 < w->steps_done)
+        return hash;
+    latent = hr_alloc(latent_bytes(&w->plan));
+    hr_decode_rig_latent(&w->plan, frame, latent);
+    hash = hr_hash_bytes(latent, latent_bytes(&w->plan));
+    hr_free(latent);
+    return hash;
 }
 
 static hr_status give_frame(void *user, int64_t frame, hr_checkpoint_frame *out)
@@ -132,7 +148,7 @@ static hr_status give_frame(void *user, int64_t frame, hr_checkpoint_frame *out)
     hr_decode_rig_latent(&w->plan, frame, out->x);
     out->step = w->steps_done;
     for (int k = 0; k < w->steps_done; k++)
-        out->hashes[k] = step_hash(frame, k);
+        out->hashes[k] = step_hash(w, frame, k);
     return HR_OK;
 }
 
@@ -196,7 +212,7 @@ static void test_stored(hr_group *all)
         hr_test_ok(hr_receipt_create(2, 4, 13, &stored.receipt));
         for (int k = 0; k < 2; k++)
             for (int64_t f = 0; f < 4; f++)
-                hr_receipt_set_latent(made.receipt, k, f, step_hash(f, k));
+                hr_receipt_set_latent(made.receipt, k, f, step_hash(&w, f, k));
     }
     hr_test_ok(hr_decode_rig_run(all, &made));
     hr_test_ok(hr_decode_rig_run(all, &stored));
