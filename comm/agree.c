@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+/* One whose transport has failed does not wait for the others. */
+static bool can_talk(const hr_control *control)
+{
+    return !control->is_mute && control->receive != NULL;
+}
+
 /* The first rank that rank 0 still waits for, or -1. */
 static int missing(const hr_world *world)
 {
@@ -29,13 +35,15 @@ static void tell_errors(const hr_world *world)
     }
 }
 
-/* Some ranks end their program while others go on. */
+/* Some ranks end their program while others go on. (One that could not be heard has left
+ * this agreement by itself.) */
 static hr_status check_leaving(const hr_world *world)
 {
     const hr_arrival *arrival = world->control->arrival;
 
     for (int i = 1; i < world->size; i++)
-        if (!world->is_lost[i] && arrival[i].is_leaving != arrival[0].is_leaving)
+        if (!world->is_lost[i] && arrival[i].number == arrival[0].number &&
+            arrival[i].is_leaving != arrival[0].is_leaving)
             return hr_fail(HR_ERR_INTERNAL, "rank %d (host %s) ends before the others",
                            arrival[0].is_leaving ? 0 : i,
                            world->info[arrival[0].is_leaving ? 0 : i].host);
@@ -48,7 +56,7 @@ static hr_status judge(hr_world *world, hr_wait *wait)
     hr_notice notice = {.kind = HR_NOTICE_VERDICT, .number = control->n_agreements};
     hr_status worst = HR_OK, status;
 
-    while ((wait->peer = missing(world)) >= 0) {
+    while (can_talk(control) && (wait->peer = missing(world)) >= 0) {
         HR_TRY(hr_wait_pause(wait));
         if (world->is_lost[0]) /* the others have left */
             return world->failure;
@@ -84,8 +92,8 @@ static hr_status ask(hr_world *world, hr_wait *wait, const hr_arrival *mine)
     }
     hr_control_send(world, 0, &notice);
     wait->peer = 0;
-    while (control->verdict_number < mine->number && !world->is_lost[0] &&
-           !world->is_lost[world->rank])
+    while (can_talk(control) && control->verdict_number < mine->number &&
+           !world->is_lost[0] && !world->is_lost[world->rank])
         HR_TRY(hr_wait_pause(wait));
     if (control->verdict_number < mine->number) {
         hr_log_speak_up();
@@ -102,7 +110,7 @@ hr_status hr_control_agree(hr_world *world, hr_status mine, bool is_leaving)
     hr_wait wait = hr_wait_begin(world, HR_TRAFFIC_OTHER);
     hr_status status;
 
-    if (mine != HR_OK && world->failure == HR_OK)
+    if (mine != HR_OK)
         hr_world_give_up(world, mine);
     wait.is_for_end = true;
     arrival->number = ++control->n_agreements;
@@ -115,7 +123,9 @@ hr_status hr_control_agree(hr_world *world, hr_status mine, bool is_leaving)
     hr_wait_end(&wait);
     if (world->rank == 0 && mine != HR_OK)
         hr_log_forget_error();
-    if (status != HR_OK)
+    if (status != HR_OK) {
         world->failure = status;
+        world->has_told = true;
+    }
     return status;
 }

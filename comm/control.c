@@ -9,12 +9,16 @@
 #include <string.h>
 
 static const double watch_seconds = 0.5, most_sign_seconds = 30;
+/* Notices that are kept for a rank without memory: for each rank one that it fails, one
+ * that another is lost and the verdict; and some with words. */
+enum { SPARE_OF_EACH = 3, SPARE_WITH_BODY = 4 };
 enum { END_LOOKS = 1000 }; /* a cancelled receive is done after a few */
 
 /* A notice that is being sent. */
 struct hr_outgoing {
-    hr_outgoing *next;
+    hr_outgoing *next; /* in the list of those on their way, or of spare ones */
     hr_request *request;
+    bool has_body;
     hr_notice notice; /* ends with its body: the memory of the rest is not there */
 };
 
@@ -34,6 +38,45 @@ static hr_status post(hr_world *world)
     return hr_transport_receive(world->transport, &message, &world->control->receive);
 }
 
+static hr_outgoing *create_notice(bool has_body)
+{
+    size_t bytes = has_body ? sizeof(hr_notice) : offsetof(hr_notice, body);
+    hr_outgoing *one = hr_alloc(offsetof(hr_outgoing, notice) + bytes);
+
+    if (one != NULL)
+        one->has_body = has_body;
+    return one;
+}
+
+static hr_outgoing *take_spare(hr_control *control, bool has_body)
+{
+    hr_outgoing *one = control->spare[has_body];
+
+    if (one != NULL)
+        control->spare[has_body] = one->next;
+    return one;
+}
+
+static void put_back(hr_control *control, hr_outgoing *one)
+{
+    one->next = control->spare[one->has_body];
+    control->spare[one->has_body] = one;
+}
+
+static bool make_spare(hr_control *control, int size)
+{
+    int n_small = SPARE_OF_EACH * size;
+
+    for (int i = 0; i < n_small + SPARE_WITH_BODY; i++) {
+        hr_outgoing *one = create_notice(i >= n_small);
+
+        if (one == NULL)
+            return false;
+        put_back(control, one);
+    }
+    return true;
+}
+
 hr_status hr_control_open(hr_world *world)
 {
     hr_control *control = hr_alloc(sizeof *control);
@@ -49,26 +92,31 @@ hr_status hr_control_open(hr_world *world)
     }
     if (control == NULL || control->heard_seconds == NULL ||
         control->waiting_seconds == NULL || control->process == NULL ||
-        control->is_watched == NULL || control->arrival == NULL)
+        control->is_watched == NULL || control->arrival == NULL ||
+        !make_spare(control, world->size))
         return hr_fail(HR_ERR_NOMEM, "out of memory: the control channel");
     return post(world);
 }
 
-static void free_sent(hr_control *control, bool all)
+static void free_sent(hr_world *world, bool all)
 {
+    hr_control *control = world->control;
     hr_outgoing **at = &control->outgoing;
 
     while (*at != NULL) {
         hr_outgoing *one = *at;
         bool is_done = true;
+        hr_status status = all ? HR_OK : hr_request_test(one->request, &is_done);
 
-        if (!all && hr_request_test(one->request, &is_done) == HR_OK && !is_done) {
+        if (status == HR_OK && !is_done) {
             at = &one->next;
             continue;
         }
+        if (status != HR_OK)
+            fail_locally(world, status);
         *at = one->next;
         hr_request_free(one->request);
-        hr_free(one);
+        put_back(control, one);
     }
 }
 
@@ -100,11 +148,14 @@ void hr_control_close(hr_world *world, bool is_orderly)
 
     if (control == NULL)
         return;
-    free_sent(control, true);
+    free_sent(world, true);
     if (is_orderly && control->receive != NULL)
         end_receive(control);
     else
         hr_request_free(control->receive);
+    for (int i = 0; i < 2; i++)
+        while (control->spare[i] != NULL)
+            hr_free(take_spare(control, i));
     hr_free(control->heard_seconds);
     hr_free(control->waiting_seconds);
     hr_free(control->process);
@@ -114,27 +165,38 @@ void hr_control_close(hr_world *world, bool is_orderly)
     world->control = NULL;
 }
 
-void hr_control_send(hr_world *world, int to, const hr_notice *notice)
+hr_status hr_control_send(hr_world *world, int to, const hr_notice *notice)
 {
-    size_t bytes = offsetof(hr_notice, body) + notice->body_bytes;
-    hr_outgoing *one = hr_alloc(offsetof(hr_outgoing, notice) + bytes);
-    hr_message message = {.plane = HR_PLANE_CONTROL, .peer = to, .bytes = bytes};
+    hr_control *control = world->control;
+    bool has_body = notice->body_bytes > 0;
+    hr_outgoing *one = take_spare(control, has_body);
+    hr_message message = {.plane = HR_PLANE_CONTROL,
+                          .peer = to,
+                          .bytes = offsetof(hr_notice, body) + notice->body_bytes};
     hr_status status;
 
+    if (one == NULL)
+        one = create_notice(has_body);
     if (one == NULL) {
-        fail_locally(world, hr_fail(HR_ERR_NOMEM, "out of memory: a notice"));
-        return;
+        status = hr_fail(HR_ERR_NOMEM, "out of memory: a notice");
+        fail_locally(world, status);
+        return status;
     }
-    memcpy(&one->notice, notice, bytes);
+    memcpy(&one->notice, notice, message.bytes);
     message.data = &one->notice;
     status = hr_transport_send(world->transport, &message, &one->request);
-    if (status != HR_OK) {
+    if (status != HR_OK) { /* this rank is to leave; whoever waits should hear it */
         fail_locally(world, status);
-        hr_free(one);
-        return;
+        status = hr_transport_send(world->transport, &message, &one->request);
     }
-    one->next = world->control->outgoing;
-    world->control->outgoing = one;
+    if (status != HR_OK) {
+        control->is_mute = true;
+        put_back(control, one);
+        return status;
+    }
+    one->next = control->outgoing;
+    control->outgoing = one;
+    return HR_OK;
 }
 
 void hr_control_send_all(hr_world *world, const hr_notice *notice)
@@ -223,6 +285,7 @@ void hr_control_lose(hr_world *world, int rank, hr_status status)
 
     if (world->is_lost[rank])
         return;
+    world->has_told = true; /* below */
     world->is_lost[rank] = true;
     world->n_lost++;
     fail_locally(world, status);
@@ -232,6 +295,14 @@ void hr_control_lose(hr_world *world, int rank, hr_status status)
     hr_control_send_all(world, &notice);
 }
 
+/* The sender tells all. */
+static void hear(hr_world *world, hr_status status)
+{
+    if (world->failure == HR_OK)
+        world->has_told = true;
+    fail_locally(world, status);
+}
+
 static void take_give_up(hr_world *world, const hr_notice *in)
 {
     hr_status status = (hr_status)in->status;
@@ -239,7 +310,7 @@ static void take_give_up(hr_world *world, const hr_notice *in)
     if (in->lost >= 0 && in->lost < world->size)
         hr_control_lose(world, in->lost, status);
     else if (in->epoch == world->epoch)
-        fail_locally(world, status);
+        hear(world, status);
     else if (in->epoch == world->epoch + 1)
         world->control->next_failure = status;
 }
@@ -318,6 +389,6 @@ void hr_control_poll(hr_world *world)
             control->receive = NULL;
         }
     }
-    free_sent(control, false);
+    free_sent(world, false);
     look_for_lost(world);
 }

@@ -43,7 +43,9 @@ typedef struct hr_outgoing hr_outgoing; /* control.c */
 struct hr_control {
     hr_request *receive; /* always posted; NULL after a failure of the transport */
     hr_notice in;
+    bool is_mute; /* a notice could not be sent */
     hr_outgoing *outgoing;
+    hr_outgoing *spare[2]; /* without and with a body */
     double next_watch_seconds, next_sign_seconds;
     double *heard_seconds;   /* [size], the last sign or report of each; 0: never */
     hr_process *process;     /* [size] */
@@ -57,8 +59,8 @@ struct hr_control {
         next_failure; /* of the next epoch, from ranks that have recovered already */
 };
 
-/* Local. Failures set world->failure. */
-void hr_control_send(hr_world *world, int to, const hr_notice *notice);
+/* Local. Failures set world->failure, too. */
+hr_status hr_control_send(hr_world *world, int to, const hr_notice *notice);
 void hr_control_send_all(hr_world *world, const hr_notice *notice);
 
 #endif

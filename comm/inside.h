@@ -29,6 +29,7 @@ struct hr_world {
     hr_control *control;     /* likewise */
     hr_orphan *orphans;      /* sends that outlive a failure */
     hr_status failure;       /* of this epoch: this rank or another gave up */
+    bool has_told;           /* and all others know */
     atomic_bool *is_lost;    /* [size]; the thread that watches signals looks, too */
     int n_lost;
 };

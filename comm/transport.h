@@ -17,11 +17,18 @@ typedef struct hr_request hr_request;
 
 typedef enum hr_plane { HR_PLANE_DATA = 0, HR_PLANE_CONTROL, HR_PLANE_COUNT } hr_plane;
 
-/* Collective over all processes started together; once in the life of a process. */
+/* Collective over all processes started together; once in the life of a process. Fails on
+ * all or on none, from MPI's own start on. */
 hr_status hr_transport_start(hr_transport **out);
+/* Collective, waits: the worst status of all. For a start that fails, before there is a
+ * control channel. */
+hr_status hr_transport_agree(hr_status mine);
 /* Takes NULL. Orderly: collective, every message has been received. Otherwise local, and
  * what is on its way is left behind. */
 void hr_transport_end(hr_transport *transport, bool is_orderly);
+
+/* Whether a call has failed: messages may have been lost. */
+bool hr_transport_is_broken(const hr_transport *transport);
 
 int hr_transport_rank(const hr_transport *transport);
 int hr_transport_size(const hr_transport *transport);

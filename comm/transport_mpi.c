@@ -8,6 +8,9 @@
 #include <limits.h>
 #include <mpi.h>
 
+/* Requests that are kept for the control plane: for each rank, and beside. */
+enum { SPARE_OF_EACH = 3, SPARE = 8 };
+
 struct hr_request {
     hr_request *next, **self; /* in the list of the plane, while not done */
     hr_transport *transport;
@@ -23,7 +26,9 @@ struct hr_transport {
     MPI_Comm plane[HR_PLANE_COUNT];
     MPI_Comm native;                  /* for others than us */
     hr_request *open[HR_PLANE_COUNT]; /* requests that are not done */
-    uint64_t *n_sent, *n_received;    /* [size], on the data plane */
+    hr_request *spare;                /* for the control plane, by next */
+    bool is_broken;
+    uint64_t *n_sent, *n_received; /* [size], on the data plane */
 };
 
 static hr_status fail(int error, const char *what)
@@ -34,6 +39,15 @@ static hr_status fail(int error, const char *what)
     if (MPI_Error_string(error, text, &length) != MPI_SUCCESS)
         return hr_fail(HR_ERR_DEVICE, "MPI: %s: error %d", what, error);
     return hr_fail(HR_ERR_DEVICE, "MPI: %s: %s", what, text);
+}
+
+/* Said once: what follows from it is no news. */
+static hr_status broken(hr_transport *transport, int error, const char *what)
+{
+    if (transport->is_broken)
+        return HR_ERR_DEVICE;
+    transport->is_broken = true;
+    return fail(error, what);
 }
 
 /* Where nothing can be done about it. */
@@ -59,25 +73,61 @@ static hr_status check_size(int size)
 
 static hr_status open_communicator(MPI_Comm *out)
 {
-    int error = hr_fault("mpi.dup") ? MPI_ERR_OTHER : MPI_Comm_dup(MPI_COMM_WORLD, out);
+    int error = MPI_Comm_dup(MPI_COMM_WORLD, out);
 
+    if (hr_fault("mpi.dup")) /* the others are in it */
+        error = MPI_ERR_OTHER;
     if (error == MPI_SUCCESS)
         error = MPI_Comm_set_errhandler(*out, MPI_ERRORS_RETURN);
     return error == MPI_SUCCESS ? HR_OK : fail(error, "a communicator");
 }
 
+hr_status hr_transport_agree(hr_status mine)
+{
+    int worst = (int)mine;
+    int error = MPI_Allreduce(MPI_IN_PLACE, &worst, 1, MPI_INT, MPI_MAX, MPI_COMM_WORLD);
+
+    return error == MPI_SUCCESS ? (hr_status)worst : fail(error, "an agreement");
+}
+
+/* Collective, all calls of it: a rank that fails leaves with the others. */
 static hr_status open_planes(hr_transport *transport)
 {
     int *max_tag, is_set, error;
 
     for (int i = 0; i < HR_PLANE_COUNT; i++)
-        HR_TRY(open_communicator(&transport->plane[i]));
-    HR_TRY(open_communicator(&transport->native));
+        HR_TRY(hr_transport_agree(open_communicator(&transport->plane[i])));
+    HR_TRY(hr_transport_agree(open_communicator(&transport->native)));
     error = MPI_Comm_get_attr(transport->plane[0], MPI_TAG_UB, &max_tag, &is_set);
     if (error != MPI_SUCCESS)
         return fail(error, "largest tag");
     transport->max_tag = is_set ? *max_tag : 32767;
     return HR_OK;
+}
+
+/* A rank without memory has to tell the others: a notice to each, then what ends the
+ * program. */
+static bool make_spare(hr_transport *transport)
+{
+    for (int i = 0; i < SPARE_OF_EACH * transport->size + SPARE; i++) {
+        hr_request *one = hr_alloc(sizeof *one);
+
+        if (one == NULL)
+            return false;
+        one->next = transport->spare;
+        transport->spare = one;
+    }
+    return true;
+}
+
+static void free_spare(hr_transport *transport)
+{
+    while (transport->spare != NULL) {
+        hr_request *one = transport->spare;
+
+        transport->spare = one->next;
+        hr_free(one);
+    }
 }
 
 static hr_status create(hr_transport **out)
@@ -98,7 +148,8 @@ static hr_status create(hr_transport **out)
         transport->n_sent = hr_alloc(n * sizeof *transport->n_sent);
         transport->n_received = hr_alloc(n * sizeof *transport->n_received);
     }
-    if (transport == NULL || transport->n_sent == NULL || transport->n_received == NULL) {
+    if (transport == NULL || transport->n_sent == NULL || transport->n_received == NULL ||
+        !make_spare(transport)) {
         hr_transport_end(transport, false);
         return hr_fail(HR_ERR_NOMEM, "out of memory: the start of MPI");
     }
@@ -118,10 +169,12 @@ hr_status hr_transport_start(hr_transport **out)
         return fail(error, "start");
     if (level < MPI_THREAD_FUNNELED)
         return hr_fail(HR_ERR_DEVICE, "MPI: this build knows no programs with threads");
-    HR_TRY(create(&transport));
-    status = check_size(transport->size);
+    status = create(&transport);
     if (status == HR_OK)
-        status = open_planes(transport);
+        status = check_size(transport->size);
+    status = hr_transport_agree(status);
+    if (status == HR_OK)
+        status = hr_transport_agree(open_planes(transport));
     if (status == HR_OK)
         *out = transport;
     else
@@ -139,9 +192,15 @@ void hr_transport_end(hr_transport *transport, bool is_orderly)
         note(MPI_Comm_free(&transport->native), "freeing a communicator");
         note(MPI_Finalize(), "the end");
     }
+    free_spare(transport);
     hr_free(transport->n_sent);
     hr_free(transport->n_received);
     hr_free(transport);
+}
+
+bool hr_transport_is_broken(const hr_transport *transport)
+{
+    return transport->is_broken;
 }
 
 int hr_transport_rank(const hr_transport *transport)
@@ -180,7 +239,11 @@ static hr_status create_request(hr_transport *transport, const hr_message *messa
     if (message->bytes > INT_MAX)
         return hr_fail(HR_ERR_UNSUPPORTED, "a message of %zu bytes is too long",
                        message->bytes);
-    request = hr_alloc(sizeof *request);
+    request = message->plane == HR_PLANE_CONTROL ? transport->spare : NULL;
+    if (request != NULL)
+        transport->spare = request->next;
+    else
+        request = hr_alloc(sizeof *request);
     if (request == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: a message");
     *request = (hr_request){.transport = transport,
@@ -189,6 +252,18 @@ static hr_status create_request(hr_transport *transport, const hr_message *messa
                             .bytes = message->bytes};
     *out = request;
     return HR_OK;
+}
+
+static void destroy_request(hr_request *request)
+{
+    hr_transport *transport = request->transport;
+
+    if (request->plane != HR_PLANE_CONTROL) {
+        hr_free(request);
+        return;
+    }
+    request->next = transport->spare;
+    transport->spare = request;
 }
 
 static void add_to_open(hr_request *request)
@@ -223,8 +298,8 @@ hr_status hr_transport_send(hr_transport *transport, const hr_message *message,
             : MPI_Isend(message->data, (int)message->bytes, MPI_BYTE, message->peer,
                         message->tag, transport->plane[message->plane], &request->mpi);
     if (error != MPI_SUCCESS) {
-        hr_free(request);
-        return fail(error, "sending");
+        destroy_request(request);
+        return broken(transport, error, "sending");
     }
     transport->n_sent[message->peer] += message->plane == HR_PLANE_DATA;
     add_to_open(request);
@@ -245,8 +320,8 @@ hr_status hr_transport_receive(hr_transport *transport, const hr_message *messag
             : MPI_Irecv(message->data, (int)message->bytes, MPI_BYTE, peer, message->tag,
                         transport->plane[message->plane], &request->mpi);
     if (error != MPI_SUCCESS) {
-        hr_free(request);
-        return fail(error, "receiving");
+        destroy_request(request);
+        return broken(transport, error, "receiving");
     }
     add_to_open(request);
     *out = request;
@@ -264,7 +339,7 @@ hr_status hr_transport_probe(hr_transport *transport, hr_message *message, bool 
         error = hr_fault("mpi.probe") ? MPI_ERR_OTHER
                                       : MPI_Get_count(&found, MPI_BYTE, &bytes);
     if (error != MPI_SUCCESS)
-        return fail(error, "looking for messages");
+        return broken(transport, error, "looking for messages");
     *is_there = flag;
     if (flag) {
         message->tag = found.MPI_TAG;
@@ -285,7 +360,7 @@ static hr_status note_arrival(hr_request *request, const MPI_Status *found)
     if (error == MPI_SUCCESS)
         error = MPI_Get_count(found, MPI_BYTE, &bytes);
     if (error != MPI_SUCCESS)
-        return fail(error, "receiving");
+        return broken(request->transport, error, "receiving");
     request->peer = found->MPI_SOURCE;
     request->bytes = (size_t)bytes;
     request->transport->n_received[request->peer] += request->plane == HR_PLANE_DATA;
@@ -306,7 +381,8 @@ hr_status hr_request_test(hr_request *request, bool *is_done)
     if (error != MPI_SUCCESS) {
         remove_from_open(request);
         request->is_done = true;
-        return fail(error, request->is_send ? "sending" : "receiving");
+        return broken(request->transport, error,
+                      request->is_send ? "sending" : "receiving");
     }
     if (!flag)
         return HR_OK;
@@ -334,9 +410,11 @@ void hr_request_cancel(hr_request *request)
 
 void hr_request_free(hr_request *request)
 {
-    if (request != NULL && !request->is_done)
+    if (request == NULL)
+        return;
+    if (!request->is_done)
         remove_from_open(request);
-    hr_free(request);
+    destroy_request(request);
 }
 
 uint64_t hr_transport_n_sent(const hr_transport *transport, int peer)

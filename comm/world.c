@@ -123,9 +123,9 @@ static hr_status gather_facts(hr_world *world)
     void *memory = NULL;
     hr_status status;
 
-    name_host(mine.host);
     HR_TRY(hr_alloc_or_fail((size_t)world->size * sizeof mine, "facts", &memory));
     all = memory;
+    name_host(mine.host);
     status = hr_group_all_gather(world->all, &mine, sizeof mine, all);
     for (int i = 0; i < world->size && status == HR_OK; i++) {
         memcpy(world->info[i].host, all[i].host, sizeof all[i].host);
@@ -138,33 +138,39 @@ static hr_status gather_facts(hr_world *world)
     return status;
 }
 
+/* Local: what the ranks need to speak to each other. */
+static hr_status prepare(hr_transport *transport, hr_world **out)
+{
+    HR_TRY(create(hr_transport_rank(transport), hr_transport_size(transport), out));
+    (*out)->transport = transport;
+    HR_TRY(hr_control_open(*out));
+    return hr_group_create_all(*out, &(*out)->all);
+}
+
 static hr_status open_launched(hr_world **out)
 {
+    char host[HR_HOST_NAME_BYTES];
     hr_transport *transport = NULL;
     hr_world *world = NULL;
     hr_status status;
 
     HR_TRY(hr_transport_start(&transport));
-    status = create(hr_transport_rank(transport), hr_transport_size(transport), &world);
+    name_host(host);
+    hr_log_set_rank(hr_transport_rank(transport), host);
+    status = hr_transport_agree(prepare(transport, &world));
+    if (status == HR_OK) /* one that fails right afterwards does not end it for others */
+        status = hr_control_agree(world, gather_facts(world), false);
     if (status != HR_OK) {
-        hr_transport_end(transport, false);
+        hr_log_speak_up();
+        if (world == NULL)
+            hr_transport_end(transport, false);
+        close_locally(world, false);
         return status;
     }
-    world->transport = transport;
-    HR_TRY_GOTO(hr_control_open(world), fail);
-    HR_TRY_GOTO(hr_group_create_all(world, &world->all), fail);
-    HR_TRY_GOTO(gather_facts(world), fail);
-    /* One that fails right afterwards does not end this for the others. */
-    HR_TRY_GOTO(hr_control_agree(world, HR_OK, false), fail);
     number_hosts(world);
     world->traffic = (hr_traffic_stats){0};
-    hr_log_set_rank(world->rank, world->info[world->rank].host);
     *out = world;
     return HR_OK;
-
-fail:
-    close_locally(world, false);
-    return status;
 }
 
 hr_status hr_world_open(hr_world **out)
@@ -188,12 +194,13 @@ hr_status hr_world_open_pretended(int rank, int size, int ranks_per_host, hr_wor
  * is agreed on too, as not all may have heard of a failure. */
 static bool is_end_orderly(hr_world *world)
 {
-    hr_status status;
+    hr_status status = world->failure != HR_OK ? HR_ERR_CANCELLED : HR_OK;
 
     if (world->n_lost > 0 || world->all == NULL)
         return false;
-    status =
-        hr_control_agree(world, world->failure != HR_OK ? HR_ERR_CANCELLED : HR_OK, true);
+    if (hr_transport_is_broken(world->transport))
+        status = HR_ERR_DEVICE;
+    status = hr_control_agree(world, status, true);
     if (status != HR_OK && status != HR_ERR_CANCELLED)
         return false;
     if (status != HR_OK && hr_world_recover(world) != HR_OK)
@@ -244,11 +251,11 @@ void hr_world_set_deadline(hr_world *world, double seconds)
 void hr_world_give_up(hr_world *world, hr_status status)
 {
     HR_ASSERT(status != HR_OK);
-    if (world->failure != HR_OK) /* all have heard of that */
-        return;
-    world->failure = status;
-    if (world->control != NULL)
-        hr_control_give_up(world, status);
+    if (world->failure == HR_OK)
+        world->failure = status;
+    if (world->control != NULL && !world->has_told)
+        hr_control_give_up(world, world->failure);
+    world->has_told = true;
 }
 
 hr_status hr_world_recover(hr_world *world)
@@ -260,8 +267,10 @@ hr_status hr_world_recover(hr_world *world)
         hr_wire_free_orphans(world, false);
     }
     world->failure = HR_OK;
+    world->has_told = false;
     if (world->control != NULL) {
         world->failure = world->control->next_failure;
+        world->has_told = world->failure != HR_OK;
         world->control->next_failure = HR_OK;
     }
     world->epoch++;
