@@ -8,6 +8,8 @@
 # After start: export SLURM_CONF=FOLDER/slurm.conf, then sbatch, squeue and the others talk to it.
 # Everything lies in FOLDER (short: sockets have at most 107 characters) and listens on 127.0.0.1:
 # keys, state, logs. CPUS=n gives each node n cores (2), PORT=n takes other ports than 17001 to 17003.
+# Both nodes have the name of this host, so Open MPI has to send by OMPI_MCA_btl=self,tcp there: the
+# files of shared memory of one node would be those of the other.
 set -euo pipefail
 
 die() {
@@ -128,7 +130,7 @@ stop() {
 
 cpus=${CPUS:-2} port=${PORT:-17001}
 case ${1:-} in
-    install) exec "$(dirname "$0")/install-deps.sh" slurm-wlm munge libpmix2 ;;
+    install) exec "$(dirname "$0")/install-deps.sh" slurm-wlm munge openmpi-bin ;;
     start | stop)
         [ -n "${2:-}" ] || die "$1 which folder?"
         folder=$2
