@@ -1,6 +1,5 @@
 #include "cli/submit.h"
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/batch.h"
@@ -34,23 +33,31 @@ static hr_status check_job(const hr_submit_options *options, const hr_job *job,
     return HR_OK;
 }
 
-/* Those who submit the same job again mean the same video. */
-static hr_status take_earlier_seed(const hr_job *named, hr_job *job)
+/* The seed of the job FOLDER/NAME, where there is one. */
+static hr_status read_seed(const char *folder, const char *name, hr_job *job, bool *found)
 {
     hr_text path = {0};
     hr_job earlier;
-    hr_status status = hr_text_printf(&path, "%s/slurm/job.yaml", named->output_folder);
+    hr_status status = hr_text_printf(&path, "%s/%s", folder, name);
 
     hr_job_init(&earlier);
-    if (status == HR_OK && !job->is_set[HR_KEY_SEED] && access(path.s, F_OK) == 0)
+    if (status == HR_OK && access(path.s, F_OK) == 0)
         status = hr_job_load(path.s, &earlier);
-    if (status == HR_OK && earlier.is_set[HR_KEY_SEED]) {
+    *found = status == HR_OK && earlier.is_set[HR_KEY_SEED];
+    if (*found)
         job->seed = earlier.seed;
-        job->is_set[HR_KEY_SEED] = true;
-    }
     hr_job_free(&earlier);
     hr_text_free(&path);
     return status;
+}
+
+/* Who submits a job again means the same video: its seed was drawn the first time. */
+static hr_status keep_seed(hr_job *job)
+{
+    bool found;
+
+    HR_TRY(read_seed(job->output_folder, "job.yaml", job, &found));
+    return found ? HR_OK : read_seed(job->output_folder, "slurm/job.yaml", job, &found);
 }
 
 static hr_status make_batch(const hr_submit_options *options, const char *path,
@@ -66,7 +73,7 @@ static hr_status make_batch(const hr_submit_options *options, const char *path,
     HR_TRY(hr_batch_make(&as_render, &source->entry, &source->job, key, &source->batch));
     if (has_seed)
         return HR_OK;
-    return take_earlier_seed(&source->batch.videos[0].job, &source->batch.videos[0].job);
+    return keep_seed(&source->batch.videos[0].job);
 }
 
 static hr_status open_source(const hr_submit_options *options, const char *path,

@@ -34,8 +34,8 @@ def setUpModule():
     folder = tempfile.mkdtemp(prefix="haloreel-test-")
     with open(os.path.join(folder, "job.yaml"), "w") as file:
         file.write(JOB)
-    subprocess.run([PROGRAM, "render", "job.yaml", "--quiet"], cwd=folder, check=True, capture_output=True, timeout=DEADLINE,
-                   stdin=subprocess.DEVNULL)
+    subprocess.run([PROGRAM, "render", "job.yaml", "--quiet"], cwd=folder, check=True, capture_output=True,
+                   timeout=DEADLINE, stdin=subprocess.DEVNULL)
     reference = os.path.join(folder, "run")
 
 
