@@ -28,6 +28,8 @@ hr_status hr_world_native_agree(hr_world *world, hr_status mine)
 
     if (world->transport == NULL)
         return mine;
+    if (world->n_lost > 0) /* one would not come */
+        return world->failure;
     hr_world_native_begin(world);
     mine = hr_transport_native_max(world->transport, &worst);
     hr_world_native_end(world);

@@ -21,7 +21,8 @@ void hr_world_native_end(hr_world *world);
 /* Collective over all ranks of the world, whatever has failed on one of them: the worst
  * status, the same on all. It goes by the library's way (and waits like it), not by ours:
  * so the ranks agree on whether to call the library also where one of them can no longer
- * talk to the others, which would wait for it there. */
+ * talk to the others, which would wait for it there. Fails at once where a rank is lost.
+ */
 hr_status hr_world_native_agree(hr_world *world, hr_status mine);
 
 /* Local, from any thread while the world is open: whether the working thread waits in

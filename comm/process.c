@@ -1,6 +1,7 @@
 #include "comm/process.h"
 #include "base/fault.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -15,36 +16,42 @@ static const char *const launcher_names[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK"
 /* Those that say how many there are. */
 static const char *const size_names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE"};
 
-/* The first `size - 1` bytes; "" when it cannot be read. */
-static void read_start(const char *path, char *out, size_t size)
+/* The first `size - 1` bytes; 0 or errno. */
+static int read_start(const char *path, char *out, size_t size)
 {
-    int file = hr_fault("file.open") ? -1 : open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = file < 0 ? 0 : read(file, out, size - 1);
+    int file =
+        hr_fault_errno("file.open", EMFILE) ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = file < 0 ? -1 : read(file, out, size - 1);
+    int error = n < 0 ? errno : 0;
 
     if (file >= 0)
         close(file);
     out[n > 0 ? n : 0] = '\0';
+    return error;
 }
 
-/* From /proc/PID/stat: "pid (name) state ...", of which the start is the 22nd field.
- * False when there is no such process. */
-static bool read_stat(int64_t pid, char *state, uint64_t *start_ticks)
+/* From /proc/PID/stat: "pid (name) state ...", of which the start is the 22nd field. 0 or
+ * errno: ENOENT, ESRCH where there is no such process. */
+static int read_stat(int64_t pid, char *state, uint64_t *start_ticks)
 {
     char path[64], text[1024];
     const char *field;
+    int error;
 
     snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
-    read_start(path, text, sizeof text);
+    error = read_start(path, text, sizeof text);
+    if (error != 0)
+        return error;
     field = strrchr(text, ')'); /* the name may hold blanks */
     if (field == NULL || field[1] == '\0')
-        return false;
+        return EIO;
     *state = field[2];
     for (int i = 2; field != NULL && i < 22; i++)
         field = strchr(field + 1, ' ');
     if (field == NULL)
-        return false;
+        return EIO;
     *start_ticks = strtoull(field, NULL, 10);
-    return true;
+    return 0;
 }
 
 static uint64_t space_of(const char *path)
@@ -62,18 +69,20 @@ hr_process hr_process_self(void)
     char state;
 
     read_start("/proc/sys/kernel/random/boot_id", self.boot, sizeof self.boot);
-    if (!read_stat(self.pid, &state, &self.start_ticks))
+    if (read_stat(self.pid, &state, &self.start_ticks) != 0)
         self.start_ticks = 0;
     return self;
 }
 
 bool hr_process_is_alive(const hr_process *process)
 {
-    char state;
     uint64_t start_ticks;
+    char state;
+    int error = read_stat(process->pid, &state, &start_ticks);
 
-    if (!read_stat(process->pid, &state, &start_ticks))
-        return false;
+    /* One that cannot be looked at (no file is free, ...) is not dead for that. */
+    if (error != 0)
+        return error != ENOENT && error != ESRCH;
     return start_ticks == process->start_ticks && state != 'Z' && state != 'X';
 }
 
