@@ -13,7 +13,7 @@ LONG = ["--prompt", "a red cat", "--seed", "7", "--set", "sampler.steps=2", "--s
         "video.height=48", "--set", "video.frames=65", "--set", "output.preview_every=0"]
 SHORT = [*LONG, "--set", "video.frames=5"]
 ENDLESS = [*LONG, "--set", "sampler.steps=1000", "--set", "output.folder=out"]
-USAGE, MODEL, RESOURCES, DEVICE, STOPPED = 2, 3, 4, 69, 75
+USAGE, MODEL, RESOURCES, CHECKPOINT, DEVICE, STOPPED = 2, 3, 4, 5, 69, 75
 
 
 class SameBits(RanksTest):
@@ -52,9 +52,11 @@ class SameBits(RanksTest):
         self.assertIn("2 of 3 videos done", result.outs[0])
         for name in ("a-red-cat-seed-7", "a-blue-robot-seed-7"):
             self.assertEqual(self.read("one", name, "video.mp4"), self.read("two", name, "video.mp4"))
-        os.remove(self.path("two", "a-blue-robot-seed-7", "video.mp4"))  # the other one is refused: it exists
+        os.remove(self.path("two", "a-blue-robot-seed-7", "video.mp4"))  # it is decoded again
         result = self.run_ranks(2, *arguments, "--set", "output.folder=two")
-        self.assertIn("1 of 3 videos done", result.outs[0], str(result))
+        self.assertIn("2 of 3 videos done", result.outs[0], str(result))
+        for name in ("a-red-cat-seed-7", "a-blue-robot-seed-7"):
+            self.assertEqual(self.read("one", name, "video.mp4"), self.read("two", name, "video.mp4"))
 
     def test_drawn_seed_is_the_same_on_all(self):
         arguments = [a for a in SHORT if a not in ("--seed", "7")]
@@ -129,9 +131,15 @@ class Refused(RanksTest):
     def test_the_folder_is_taken(self):
         self.ranks_succeed(2, "render", *SHORT, "-o", "a.mp4")
         before = self.read("a.mp4")
+        result = self.run_ranks(2, "render", *SHORT, "-o", "a.mp4", "--set", "sampler.steps=3")
+        self.assertEqual(result.codes, [CHECKPOINT] * 2, str(result))
+        self.assertEqual(len(result.error_lines()), 1, str(result))
+        self.assertEqual(before, self.read("a.mp4"))
+        result = self.ranks_succeed(2, "render", *SHORT, "-o", "a.mp4")
+        self.assertIn("done already", result.errors[0])
+        shutil.rmtree(self.path("a.run"))
         result = self.run_ranks(2, "render", *SHORT, "-o", "a.mp4")
         self.assertEqual(result.codes, [USAGE] * 2, str(result))
-        self.assertEqual(len(result.error_lines()), 1, str(result))
         self.assertEqual(before, self.read("a.mp4"))
 
     def test_a_rank_that_cannot_read_the_weights(self):
