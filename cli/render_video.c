@@ -173,6 +173,7 @@ static void on_saved(void *user, const char *path, hr_status status)
 {
     video_run *run = user;
 
+    hr_when_to_stop_saved(&run->when, status);
     if (status != HR_OK)
         return;
     run->is_saved = true;

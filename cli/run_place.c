@@ -113,6 +113,11 @@ static hr_status begin(const hr_render_call *call, const hr_run_place *place,
 
     if (place->found.kind == HR_FOUND_CHECKPOINT)
         return hr_run_folder_begin(run, HR_RUN_ON);
+    if (place->found.kind == HR_FOUND_NOTHING && o->resume != NULL && !is_ours)
+        return hr_fail(HR_ERR_CHECKPOINT,
+                       "%s: there is no checkpoint, and its job.yaml, its model or the "
+                       "file that --latents gave are not those that it was started with",
+                       run->folder);
     if (place->found.kind == HR_FOUND_NOTHING)
         return hr_run_folder_begin(run, o->force ? HR_RUN_OVER : HR_RUN_NEW);
     if (o->decode_only != NULL) {

@@ -1,10 +1,12 @@
 #include "cli/when_to_stop.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/cli.h"
 
 #define GUESSED_BYTES_A_SECOND 2e8
+#define LEAST_PAUSE 60.0
 #define MOST_RESERVE 10.0
 #define RESERVE_OF_LIMIT 0.05 /* of what is left at the start */
 
@@ -47,6 +49,25 @@ static hr_wish wish_beside(hr_when_to_stop *when)
     return HR_WISH_STOP;
 }
 
+static bool may_try(const hr_when_to_stop *when)
+{
+    return hr_clock_seconds() >= when->again && when->steps_done >= when->again_step;
+}
+
+void hr_when_to_stop_saved(hr_when_to_stop *when, hr_status status)
+{
+    const hr_budget *budget = &when->budget;
+
+    when->again = 0;
+    when->again_step = 0;
+    if (status == HR_OK)
+        return;
+    when->again =
+        hr_clock_seconds() +
+        (budget->every_seconds > LEAST_PAUSE ? budget->every_seconds : LEAST_PAUSE);
+    when->again_step = when->steps_done + budget->every_steps;
+}
+
 hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
 {
     hr_budget_now now;
@@ -63,6 +84,7 @@ hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
         .since_save_seconds = pace->since_save_seconds,
         .steps_since_save = pace->steps_since_save,
     };
+    when->steps_done = pace->steps_done;
     if (when->can_save)
         hr_signals_set_patience(hr_budget_stop_seconds(&when->budget, &now));
     switch (hr_budget_decide(&when->budget, &now)) {
@@ -70,7 +92,7 @@ hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
         say_limit(when, now.left_seconds);
         return HR_WISH_STOP;
     case HR_SAVE:
-        return when->can_save ? HR_WISH_SAVE : HR_WISH_NONE;
+        return when->can_save && may_try(when) ? HR_WISH_SAVE : HR_WISH_NONE;
     default:
         return HR_WISH_NONE;
     }

@@ -13,6 +13,9 @@ typedef struct hr_when_to_stop {
     hr_time_limit *limit; /* of the call; NULL on other ranks than the first */
     bool can_save;        /* else a stop is one at once */
     bool has_said;        /* that the time limit is near */
+    int steps_done;       /* when it was asked last */
+    double again;         /* hr_clock_seconds: after a failure not before */
+    int again_step;
 } hr_when_to_stop;
 
 /* `checkpoint_bytes`: about the size of one, for a first guess of its time. */
@@ -22,5 +25,7 @@ void hr_when_to_stop_init(hr_when_to_stop *when, const hr_job *job, hr_time_limi
 /* For the worker's hooks of these names. */
 hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace);
 void hr_when_to_stop_work(hr_when_to_stop *when, hr_stage stage);
+/* A disk that is full or gone is not tried again at each window. */
+void hr_when_to_stop_saved(hr_when_to_stop *when, hr_status status);
 
 #endif

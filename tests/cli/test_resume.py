@@ -295,6 +295,24 @@ class GoingOn(Runs, CliTest):
         self.assertFalse(os.path.exists(self.path("victim")))
         self.same()
 
+    def test_noise_of_a_file(self):
+        """It is in the checkpoint; without one it has to be given again."""
+        noise = ["--latents", "noise"]
+        self.succeeds("render", *JOB, *SEED, "--set", "output.folder=first", "--stop-after-step", "1",
+                      "--latents-out", "noise")
+        self.succeeds("render", *JOB, *SEED, *noise, "-o", "whole.mp4")
+        self.stopped_at(2, "out", *noise)
+        shutil.copytree(self.path("out"), self.path("none"))
+        shutil.rmtree(self.path("none", "checkpoint"))
+        self.succeeds("resume", "out")
+        self.assertEqual(self.read("out", "video.mp4"), self.read("whole.mp4"))
+        self.succeeds("compare", "out", "whole.run")
+        os.remove(self.path("out", "video.mp4"))
+        os.remove(self.path("whole.mp4"))
+        self.refused(5, "the file that --latents gave", "resume", "none")
+        self.succeeds("resume", "none", *noise)
+        self.succeeds("compare", "none", "out")
+
     def test_the_video_goes_where_it_was_to_go(self):
         self.succeeds("render", *JOB, *SEED, "-o", "cat.mp4", "--stop-after-step", "2")
         self.succeeds("resume", "cat.run")
@@ -310,6 +328,14 @@ class GoingOn(Runs, CliTest):
         self.assertIn("2 of 2 videos done", result.stdout.decode())
         self.same("out/a-red-cat-seed-7")
         self.assertEqual(self.succeeds(*batch).stderr.decode().count("done already"), 2)
+
+    def test_saving_that_fails_is_not_tried_at_each_window(self):
+        process = self.start_alone("render", *JOB, *SEED, "--set", "checkpoint.every=1step", "--set",
+                                   "output.folder=out", program=FAULTS, env={"HR_FAULT": "hdf5.create:1+"})
+        said = self.ends(process, 0)
+        self.assertEqual(said.count("error: "), 2, said)  # of the first checkpoint and of the latents
+        with open(os.path.join(REFERENCE, "run", "video.mp4"), "rb") as file:
+            self.assertEqual(self.read("out", "video.mp4"), file.read())
 
     def test_two_programs(self):
         process = self.start_alone("render", *JOB, *SEED, *OFTEN, "--set", "output.folder=out", program=FAULTS,
