@@ -91,6 +91,7 @@ static int render(hr_call_kind kind, int argc, char **argv)
     if (status == HR_OK)
         status = hr_ranks_open(&call.ranks);
     line.is_silent = !hr_ranks_is_first(&call.ranks);
+    line.n_ranks = call.ranks.n;
     if (status == HR_OK)
         status = hr_render_call_open(&line, &call);
     if (status == HR_OK)

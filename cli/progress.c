@@ -158,6 +158,10 @@ static void write_last(void *user, hr_status why)
     show->status.error = explain(why, said);
     show->status.eta_seconds = -1;
     write_status(show);
+    if (why == HR_ERR_CANCELLED && show->status.checkpoint != NULL)
+        hr_warn("stopped; haloreel resume %.*s goes on",
+                (int)(strrchr(show->status_path, '/') - show->status_path),
+                show->status_path);
 }
 
 static hr_status name_hosts(hr_show_progress *show)

@@ -129,6 +129,7 @@ typedef struct raw_options {
     const char *prompt, *model, *seed, *seeds, *stop_after_step, *time_limit;
     const char *ranks, *ranks_per_node;
     hr_log_level level;
+    int n_ranks;
 } raw_options;
 
 static error_t parse_output(int key, char *value, raw_options *raw)
@@ -317,7 +318,9 @@ static hr_status apply(const raw_options *raw, hr_render_options *out)
     HR_TRY(parse_number("--stop-after-step", raw->stop_after_step, 100000,
                         &out->stop_after_step));
     HR_TRY(parse_time_limit(raw->time_limit, &out->time_limit));
-    return out->resume != NULL || out->decode_only != NULL ? hr_run_job_take(out) : HR_OK;
+    return out->resume != NULL || out->decode_only != NULL
+               ? hr_run_job_take(out, raw->n_ranks)
+               : HR_OK;
 }
 
 /* The keys of the job file go below the options. */
@@ -371,7 +374,7 @@ hr_status hr_render_options_parse(const hr_command_line *line, hr_render_options
     static const struct argp *const argps[] = {[HR_CALL_RENDER] = &render_argp,
                                                [HR_CALL_RESUME] = &resume_argp,
                                                [HR_CALL_PLAN] = &plan_argp};
-    raw_options raw = {.out = out, .level = HR_LOG_INFO};
+    raw_options raw = {.out = out, .level = HR_LOG_INFO, .n_ranks = line->n_ranks};
     unsigned flags = ARGP_NO_EXIT | ARGP_NO_HELP | (line->is_silent ? ARGP_NO_ERRS : 0U);
     hr_status status = HR_OK;
 

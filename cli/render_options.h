@@ -38,6 +38,7 @@ typedef struct hr_command_line {
     int argc;
     char **argv;
     hr_call_kind call;
+    int n_ranks;    /* that are there; a plan's are an option */
     bool is_silent; /* another rank says what is wrong */
 } hr_command_line;
 

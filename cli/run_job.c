@@ -59,7 +59,25 @@ static void forget_folder(hr_job *job)
     job->is_set[HR_KEY_OUTPUT_FOLDER] = false;
 }
 
-hr_status hr_run_job_take(hr_render_options *options)
+/* A layout for other ranks than there are now is left to be chosen. */
+static void forget_layout(int n_ranks, hr_job *job)
+{
+    static const hr_job_key keys[] = {HR_KEY_LAYOUT_WINDOWS, HR_KEY_LAYOUT_STAGES,
+                                      HR_KEY_LAYOUT_TENSOR, HR_KEY_LAYOUT_CFG};
+    const int64_t wanted[] = {job->layout_windows, job->layout_stages, job->layout_tensor,
+                              job->layout_cfg};
+    int64_t product = 1;
+
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        product *= wanted[i] > 0 ? wanted[i] : 1;
+    if (product <= n_ranks && n_ranks % product == 0)
+        return;
+    hr_info("the layout of the run is for other ranks: another one is chosen");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        job->is_set[keys[i]] = false;
+}
+
+hr_status hr_run_job_take(hr_render_options *options, int n_ranks)
 {
     hr_job of_run;
     hr_status status;
@@ -69,6 +87,7 @@ hr_status hr_run_job_take(hr_render_options *options)
     status = load(options, &of_run);
     if (status == HR_OK) {
         forget_folder(&of_run);
+        forget_layout(n_ranks, &of_run);
         status = hr_job_merge(&options->job, &of_run);
     }
     hr_job_free(&of_run);

@@ -79,20 +79,21 @@ class Runs:
 
 
 class Killed(Runs, RanksTest):
-    def killed(self, n, fault):
+    def killed(self, n, fault, *layout):
         """On n ranks, one of them in the middle of a later checkpoint than the second."""
-        result = self.run_ranks(n, "render", *JOB, *SEED, *OFTEN, "--set", "output.folder=out", program=FAULTS,
-                                env={"HR_FAULT": fault})
+        result = self.run_ranks(n, "render", *JOB, *SEED, *OFTEN, *layout, "--set", "output.folder=out",
+                                program=FAULTS, env={"HR_FAULT": fault})
         self.assertNotEqual(result.code, 0, str(result))
         self.assertEqual(len(self.checkpoints()), 2, str(result))
 
     def test_on_other_ranks(self):
-        for before, fault, after, layout in ((1, "hdf5.create:3=kill", 2, []),
-                                             (2, "hdf5.write:20=kill@rank1", 1, []),
-                                             (3, "hdf5.create:3=kill@rank0", 2, ["--set", "layout.stages=2"])):
+        for before, fault, first, after, layout in (
+                (1, "hdf5.create:3=kill", [], 2, []),
+                (2, "hdf5.write:20=kill@rank1", ["--set", "layout.cfg=2"], 1, []),
+                (3, "hdf5.create:3=kill@rank0", ["--set", "layout.windows=3"], 2, ["--set", "layout.stages=2"])):
             with self.subTest(before=before, after=after):
                 shutil.rmtree(self.path("out"), ignore_errors=True)
-                self.killed(before, fault)
+                self.killed(before, fault, *first)
                 newest = os.path.relpath(self.checkpoints()[-1], self.folder)
                 result = self.ranks_succeed(after, "resume", "out", *layout)
                 self.assertIn("of %d from %s, written " % (STEPS, newest), result.errors[0])
