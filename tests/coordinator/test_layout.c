@@ -257,6 +257,32 @@ static void test_random_requests(void **state)
     assert_in_range(n_chosen, 500, 2500);
 }
 
+/* What one rank would take, over what these take together. */
+static void test_efficiency(void **state)
+{
+    hr_layout_request r = request_of(1, 10);
+    hr_layout l;
+    double efficiency, fewer = 1;
+
+    (void)state;
+    assert_true(hr_layout_find(&r, &l, &efficiency));
+    assert_true(efficiency == 1);
+    for (int n = 2; n <= 64; n *= 2) {
+        r = request_of(n, 10);
+        assert_true(hr_layout_find(&r, &l, &efficiency));
+        assert_true(efficiency > 0 && efficiency <= fewer);
+        fewer = efficiency;
+    }
+    assert_true(fewer < 0.5);
+    r.weight_bytes = r.activation_bytes = 100;
+    r.rank_memory = 50;
+    hr_test_catch_log();
+    assert_false(hr_layout_find(&r, &l, &efficiency));
+    assert_true(efficiency == 0);
+    assert_int_equal(hr_test_log_lines(), 0);
+    hr_test_release_log();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +292,7 @@ int main(void)
         cmocka_unit_test_teardown(test_memory, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_hosts, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_refused, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_efficiency, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_random_requests, hr_test_leak_teardown),
     };
 
