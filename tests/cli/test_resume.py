@@ -1,4 +1,5 @@
 """A run that was stopped, killed or half lost goes on, on any ranks, to the same bytes."""
+import calendar
 import glob
 import json
 import os
@@ -201,6 +202,14 @@ class TimeLimit(Runs, CliTest):
         os.chmod(self.write("bin/squeue", "#!/bin/sh\n[ \"$*\" = '-h -j 12 -o %L' ] && echo 0:03\n"), 0o755)
         environment = {"SLURM_JOB_ID": "12", "PATH": self.path("bin") + ":" + os.environ["PATH"]}
         self.assertIn("of the Slurm job", self.stops_in_time(3, env=environment))
+
+    def test_times(self):
+        for text, seconds in (("90min", 5400), ("1:30:00", 5400), ("5400", 5400), ("2:05", 125), ("1-00:00:00", 86400)):
+            self.succeeds(*self.LONG, "--fresh", "--stop-after-step", "1", "--time-limit", text)
+            status = self.status()
+            ends, started = (calendar.timegm(time.strptime(status[key], "%Y-%m-%dT%H:%M:%SZ"))
+                             for key in ("ends", "started"))
+            self.assertAlmostEqual(ends - started, seconds, delta=20)
 
     def test_what_is_no_time(self):
         for text in ("soon", "", "-5", "0", "1:2:3:4", "5 min", "1:99"):

@@ -251,6 +251,24 @@ static void test_garbled(void **state)
     hr_receipt_free(receipt);
 }
 
+/* As text of one line each, whatever the values. */
+static void test_lines(void **state)
+{
+    hr_receipt *receipt = make();
+    hr_text text = {0};
+
+    (void)state;
+    hr_test_ok(hr_receipt_add_lines(receipt, "job", &text));
+    assert_string_equal(text.s, "prompt\ta \"red\" cat?\\ \xc3\xa9\nsampler.seed\t7\n");
+    hr_text_free(&text);
+    hr_test_ok(hr_receipt_add_lines(receipt, "model", &text));
+    assert_string_equal(text.s, "transformer\t99aa06d3014798d86001c324468d497f\n");
+    hr_text_free(&text);
+    hr_test_ok(hr_receipt_add_lines(receipt, "nothing", &text));
+    assert_null(text.s);
+    hr_receipt_free(receipt);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +277,7 @@ int main(void)
         cmocka_unit_test_teardown(test_one_bit_of_a_frame, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_missing, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_heads, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_lines, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_sizes, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_damaged, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_garbled, hr_test_leak_teardown),

@@ -1,4 +1,4 @@
-/* Where a run's files go, what is refused, the lock and the disk. */
+/* Where a run's files go, what is refused, what stays and the lock. */
 #include "support/test_util.h"
 
 #include "base/memory.h"
@@ -362,22 +362,6 @@ static void test_job_file(void **state)
     hr_job_free(&again);
 }
 
-static void test_disk(void **state)
-{
-    const char *folder = hr_test_folder();
-    uint64_t bytes = 0;
-
-    (void)state;
-    hr_test_ok(hr_disk_available(folder, &bytes));
-    assert_true(bytes > 0);
-    hr_test_ok(hr_disk_require(folder, 1, "a test"));
-    hr_test_fails(HR_ERR_NOMEM, ": a film needs 18.4 EB of disk, ",
-                  hr_disk_require(folder, UINT64_MAX, "a film"));
-    hr_test_fails(HR_ERR_IO, "No such file",
-                  hr_disk_available(hr_test_path(folder, "none"), &bytes));
-    hr_test_release_log();
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,7 +378,6 @@ int main(void)
         cmocka_unit_test_teardown(test_begin_follows_no_links, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_fresh, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_job_file, hr_test_leak_teardown),
-        cmocka_unit_test_teardown(test_disk, hr_test_leak_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
