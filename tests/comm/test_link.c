@@ -104,6 +104,38 @@ static void a_link_buffers_two(hr_group *all)
     hr_test_on_all(all, seconds < 5);
 }
 
+/* Also where more notes come in a row than the link buffers. */
+static void notes_come_in_the_order_of_tensors(hr_group *all)
+{
+    static const uint8_t order[] = {0, 1, 0, 0, 7, 255, 2, 3, 0}; /* 0: a tensor */
+    int rank = hr_group_rank(all), n_wrong = 0;
+    hr_test_device on = hr_test_device_start(1);
+    hr_link *link = NULL;
+
+    if (hr_group_size(all) >= 2 && rank < 2)
+        hr_test_ok(hr_link_open(all, 0, 1, N * sizeof(float), &link));
+    for (size_t k = 0; k < sizeof order && link != NULL; k++) {
+        hr_tensor x = upload(&on, rank == 0 ? (int)k : -1, 0, 1 + (int)k);
+        uint8_t note;
+
+        if (rank == 1) {
+            hr_test_ok(hr_link_wait(link, &note));
+            n_wrong += note != order[k];
+        }
+        if (rank == 1 && order[k] == 0) {
+            hr_test_ok(hr_link_receive(link, on.stream, &x));
+            n_wrong += !holds(&on, &x, (int)k, 0);
+        }
+        if (rank == 0)
+            hr_test_ok(order[k] == 0 ? hr_link_send(link, on.stream, &x)
+                                     : hr_link_send_note(link, order[k]));
+        hr_tensor_free(&x);
+    }
+    hr_link_close(link);
+    hr_test_device_stop(&on);
+    hr_test_on_all(all, n_wrong == 0);
+}
+
 /* Several links between the same two ranks do not mix. */
 static void links_of_a_pair_do_not_mix(hr_group *all)
 {
@@ -190,6 +222,7 @@ int main(void)
     const hr_rank_test tests[] = {
         HR_RANK_TEST(tensors_pass_through_all_stages),
         HR_RANK_TEST(a_link_buffers_two),
+        HR_RANK_TEST(notes_come_in_the_order_of_tensors),
         HR_RANK_TEST(links_of_a_pair_do_not_mix),
         HR_RANK_TEST(a_failure_ends_a_send),
         HR_RANK_TEST(a_pretended_link_counts_and_gives_zeros),

@@ -6,6 +6,7 @@
 #include "comm/mailbox.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Bytes of message `number` from `from`: different lengths, 0 among them. */
 static size_t length_of(int from, int number)
@@ -128,6 +129,79 @@ static void sending_does_not_wait(hr_group *all)
     hr_free(data);
 }
 
+/* How many are there to take; whether each sender's come in order. */
+static int take_all(hr_mailbox *box, int *next, bool *is_in_order)
+{
+    hr_mail *mail;
+    int n = 0;
+
+    for (;; n++) {
+        hr_test_ok(hr_mailbox_take(box, &mail));
+        if (mail == NULL)
+            return n;
+        *is_in_order &= mail->head.step == next[mail->head.from]++;
+        hr_mail_free(mail);
+    }
+}
+
+/* More than can be on their way, from ranks that come at different times; then some more
+ * by those that have been through already. */
+static void settled_is_all_that_was_sent(hr_group *all)
+{
+    enum { N = 30, BYTES = 20000, N_ROUNDS = 3 };
+    int size = hr_group_size(all), rank = hr_group_rank(all), next[64] = {0}, n_got = 0;
+    static char data[BYTES];
+    bool is_in_order = true, is_all = true;
+    hr_mailbox *box = NULL;
+
+    hr_test_ok(hr_mailbox_open(all, BYTES, HR_TRAFFIC_HALO, &box));
+    for (int k = 0; k < N_ROUNDS; k++) {
+        for (int i = 0; i < N; i++)
+            for (int to = 0; to < size; to++)
+                if (to != rank)
+                    hr_test_ok(hr_mailbox_send(
+                        box, to, &(hr_mail_head){.step = k * N + i}, data, BYTES));
+        usleep(3000 * (unsigned)((rank + k) % size));
+        hr_test_ok(hr_mailbox_settle(box));
+        n_got += take_all(box, next, &is_in_order);
+        is_all &= n_got >= (k + 1) * N * (size - 1);
+    }
+    hr_mailbox_close(box);
+    hr_test_on_all(all, is_all && is_in_order && n_got == N_ROUNDS * N * (size - 1));
+}
+
+/* What settling has taken in belongs to the mailbox. */
+static void settled_messages_need_not_be_taken(hr_group *all)
+{
+    int size = hr_group_size(all), rank = hr_group_rank(all);
+    hr_mailbox *box = NULL;
+
+    hr_test_ok(hr_mailbox_open(all, 100, HR_TRAFFIC_HALO, &box));
+    for (int i = 0; i < 20 && size > 1; i++)
+        hr_test_ok(hr_mailbox_send(box, (rank + 1) % size, &(hr_mail_head){0}, "x", 1));
+    hr_test_ok(hr_mailbox_settle(box));
+    hr_mailbox_close(box);
+}
+
+static bool is_enough(void *user)
+{
+    return ++*(int *)user == 5;
+}
+
+static void a_wait_ends_when_something_else_is_enough(hr_group *all)
+{
+    int n_asked = 0;
+    const hr_mailbox_wait_args args = {
+        .waiting_for = 0, .is_enough = is_enough, .user = &n_asked};
+    hr_mailbox *box = NULL;
+
+    hr_test_ok(hr_mailbox_open(all, 100, HR_TRAFFIC_HALO, &box));
+    if (hr_group_size(all) > 1)
+        hr_test_ok(hr_mailbox_wait(box, &args));
+    assert_int_equal(n_asked, hr_group_size(all) > 1 ? 5 : 0);
+    hr_mailbox_close(box);
+}
+
 /* A message that nobody takes is dropped by the recovery; the next mailbox is clean. */
 static void a_failure_while_messages_are_on_their_way(hr_group *all)
 {
@@ -215,6 +289,9 @@ int main(void)
         HR_RANK_TEST(an_empty_mailbox_gives_nothing),
         HR_RANK_TEST(two_mailboxes_do_not_mix),
         HR_RANK_TEST(sending_does_not_wait),
+        HR_RANK_TEST(settled_is_all_that_was_sent),
+        HR_RANK_TEST(settled_messages_need_not_be_taken),
+        HR_RANK_TEST(a_wait_ends_when_something_else_is_enough),
         HR_RANK_TEST(a_failure_while_messages_are_on_their_way),
         HR_RANK_TEST(mailboxes_match_after_a_recovery),
         HR_RANK_TEST(bytes_and_waiting_are_counted),
