@@ -241,10 +241,15 @@ static hr_status print_run(const char *path, bool json)
 /* A run that Slurm has not started has no status yet: that is no failure. */
 static hr_status print_job_run(const char *path, bool json)
 {
-    hr_text file = {0};
+    hr_text file = {0}, shown = {0};
     hr_status status = hr_text_printf(&file, "%s/status.json", path);
     bool is_there = status == HR_OK && access(file.s, F_OK) == 0;
 
+    if (status == HR_OK)
+        status = add_shown(&shown, path);
+    if (status == HR_OK && !json)
+        puts(shown.s);
+    hr_text_free(&shown);
     hr_text_free(&file);
     HR_TRY(status);
     if (is_there)
@@ -259,19 +264,16 @@ static hr_status print_job(const hr_job_id *id, bool json)
     hr_text says = {0};
     hr_status status = hr_job_runs_find(id, &runs, &says);
 
-    HR_TRY(status);
-    if (!json && says.length > 0)
+    if (status == HR_OK && !json && says.length > 0)
         printf("job %" PRIu64 " is %s\n", id->job, says.s);
-    if (json && runs.n > 1)
+    if (status == HR_OK && json && runs.n > 1)
         puts("[");
     for (size_t i = 0; i < runs.n && status == HR_OK; i++) {
-        if (json && i > 0)
-            puts(",");
-        if (!json)
-            printf("%s%s\n", i > 0 ? "\n" : "", runs.paths[i]);
+        if (i > 0)
+            puts(json ? "," : "");
         status = print_job_run(runs.paths[i], json);
     }
-    if (json && runs.n > 1)
+    if (status == HR_OK && json && runs.n > 1)
         puts("]");
     hr_text_free(&says);
     hr_job_runs_free(&runs);

@@ -13,7 +13,7 @@ from slurm import Cluster
 DEADLINE = 150  # of one wait, with other work beside it
 JOB = """
 prompt: A red ball rolls to the right on a beach.
-video: {width: 64, height: 48, frames: 49}
+video: {width: 64, height: 48, frames: 33}
 sampler: {steps: 16, seed: 7}
 checkpoint: {every: 2steps}
 output: {preview_every: 0, folder: run}
@@ -22,7 +22,7 @@ threads: 1
 STEPS = 16
 SHORT = ["--set", "video.frames=21", "--set", "sampler.steps=3"]
 # Each message between ranks takes so many milliseconds longer: a run is long enough to be disturbed.
-SLOW = "mpi.send:1+=sleep8"
+SLOW = "mpi.send:1+=sleep12"
 
 cluster = None
 reference = None  # the run folder of the undisturbed run, on one rank

@@ -1,4 +1,5 @@
 """haloreel submit and its script, with stand-ins for Slurm's programs. test_slurm.py has the real ones."""
+import json
 import os
 import re
 import signal
@@ -187,7 +188,8 @@ class Command(Submit):
         self.assertEqual(self.calls("sbatch"), ["sbatch --parsable " + self.path("run/slurm/job.sbatch")])
         self.assertIn('#SBATCH "--job-name=job" "--nodes=2" "--ntasks-per-node=3" "--cpus-per-task=4" '
                       '"--time=1:00:00" "--partition=p" "--account=a" "--gpus-per-node=3" "-q" "long"\n', self.script())
-        self.assertIn("\n#SBATCH --requeue --open-mode=append --signal=B:USR1@", self.script())
+        self.assertIn("\n#SBATCH --requeue --open-mode=append --signal=B:USR1@", self.script().split("--job-name")[0],
+                      "what the user says comes last and holds")
         self.assertEqual(self.read("run/slurm/job-42.runs").decode(), self.path("run") + "\n")
 
     def test_nodes_as_the_plan_says(self):
@@ -290,6 +292,7 @@ class Command(Submit):
         self.submit("job.yaml", "--seeds=1..2", "--nodes=1")
         text = self.succeeds("status", "42", env=self.environment).stdout.decode()
         self.assertEqual(text.count("not started yet"), 2, text)
+        self.assertEqual(json.loads(self.succeeds("status", "42", "--json", env=self.environment).stdout), [None, None])
         self.assertIn("seed-2", self.succeeds("status", "42_2", env=self.environment).stdout.decode())
         self.refused(2, "job 43", "status", "43", env=self.environment)
         self.refused(2, "job 42", "status", "42_3", env=self.environment)
