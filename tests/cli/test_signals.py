@@ -7,15 +7,16 @@ import subprocess
 import time
 import unittest
 
-from harness import DEADLINE, PROGRAM, CliTest, main
+from harness import DEADLINE, FAULTS, PROGRAM, CliTest, main
 
 
 class Signals(CliTest):
-    def start(self, *arguments):
+    def start(self, *arguments, program=PROGRAM, env=None):
         if os.path.exists(self.path("out", "status.json")):
             os.remove(self.path("out", "status.json"))  # of the render before
-        process = subprocess.Popen([PROGRAM, "render", "--prompt", "a red cat", "--set", "output.folder=out",
-                                    *arguments], cwd=self.folder, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        process = subprocess.Popen([program, "render", "--prompt", "a red cat", "--set", "output.folder=out",
+                                    *arguments], cwd=self.folder, env={**os.environ, **(env or {})},
+                                   stderr=subprocess.PIPE, stdout=subprocess.PIPE)
         self.addCleanup(process.kill)
         return process
 
@@ -41,6 +42,7 @@ class Signals(CliTest):
         self.assertEqual(process.returncode, 75, errors)
         self.assertNotIn(b"error:", errors)
         self.assertFalse(self.products())
+        self.errors = errors.decode()
         with open(self.path("out", "status.json")) as file:
             self.assertEqual(json.load(file)["state"], "stopped")
 
@@ -50,6 +52,16 @@ class Signals(CliTest):
                 process = self.start("--set", "sampler.steps=1000", "--force")
                 self.wait_for(lambda: self.stage() == "denoise")
                 self.stopped(process, number)
+
+    def test_before_the_denoising(self):
+        """There is nothing to wait for: the text encoder takes half a minute (its first passes are the estimate's)."""
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            process = self.start(program=FAULTS, env={"HR_FAULT": "device.geglu:6=sleep30000"})
+            self.wait_for(lambda: os.path.exists(self.path("out", "status.json")))
+            time.sleep(0.3)
+            self.stopped(process, number)
+            self.assertIn("stopped by " + number.name, self.errors)
+            self.assertNotIn("waiting", self.errors)
 
     def test_while_decoding(self):
         process = self.start("--set", "sampler.steps=1", "--set", "sampler.guidance=1", "--set", "video.frames=401")
