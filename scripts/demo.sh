@@ -16,7 +16,7 @@ fi
 # With more cores than ranks, each may use several.
 bind=none
 [ "$(nproc)" -ne "$ranks" ] || bind=core
-launch=(mpirun --oversubscribe --bind-to "$bind" -n "$ranks")
+launch=(mpirun -q --oversubscribe --bind-to "$bind" -n "$ranks")
 if ! said=$("${launch[@]}" build/haloreel render --usage 2>&1 >/dev/null); then
     echo "demo: mpirun does not start $ranks ranks here: one rank renders alone" >&2
     grep -v '^[- ]*$' <<<"$said" | head -n 3 >&2 || true
