@@ -111,8 +111,9 @@ class Slurm(CliTest):
             self.assertEqual(self.read(run, "video.mp4"), file.read())
 
     def test_time_limit(self):
-        cluster.sleep_until_tick(5)
-        job, = self.submit("--nodes=2", "--time=1", "--signal-before=100", HR_FAULT=SLOW)
+        """The fifth checkpoint takes 20 s: there the signal finds the first attempt. The second has no fifth."""
+        cluster.sleep_until_tick(14)
+        job, = self.submit("--nodes=2", "--time=1", "--signal-before=100", HR_FAULT="hdf5.create:5=sleep20000@rank0")
         self.wait_for(lambda: cluster.job(job) == ("PENDING", "BeginTime"), "the requeue")
         self.assertTrue(os.listdir(self.path("run", "checkpoint")))
         self.assertLess(self.step(), STEPS)
