@@ -7,20 +7,28 @@
 
 #define GUESSED_BYTES_A_SECOND 2e8
 #define LEAST_PAUSE 60.0
+#define LEAST_RESERVE 1.0 /* for the end of the process */
 #define MOST_RESERVE 10.0
-#define RESERVE_OF_LIMIT 0.05 /* of what is left at the start */
+
+static double choose_reserve(double left)
+{
+    double reserve = left / 20;
+
+    if (reserve < LEAST_RESERVE)
+        reserve = left / 3 < LEAST_RESERVE ? left / 3 : LEAST_RESERVE;
+    return left >= 0 && reserve < MOST_RESERVE ? reserve : MOST_RESERVE;
+}
 
 void hr_when_to_stop_init(hr_when_to_stop *when, const hr_job *job, hr_time_limit *limit,
                           uint64_t checkpoint_bytes)
 {
     double left = limit != NULL ? hr_time_limit_left(limit) : -1;
-    double reserve = RESERVE_OF_LIMIT * left;
 
     when->budget = (hr_budget){
         .every_seconds = job->checkpoint_every.seconds,
         .every_steps = (int)job->checkpoint_every.steps,
         .guess_save_seconds = (double)checkpoint_bytes / GUESSED_BYTES_A_SECOND,
-        .reserve_seconds = reserve < MOST_RESERVE && left >= 0 ? reserve : MOST_RESERVE,
+        .reserve_seconds = choose_reserve(left),
     };
     when->limit = limit;
     when->has_said = false;

@@ -183,7 +183,7 @@ class TimeLimit(Runs, CliTest):
         began = time.monotonic()
         result = self.run_program(*self.LONG, *arguments, env=env)
         self.assertEqual(result.returncode, 75, result.stderr.decode())
-        self.assertLess(time.monotonic() - began, seconds + 0.5)
+        self.assertLess(time.monotonic() - began, seconds + 4)  # all steps take many times that
         self.assertIn("stopping with a checkpoint", result.stderr.decode())
         self.assertEqual(len(self.checkpoints()), 1)
         self.assertIsNotNone(self.status()["ends"])
