@@ -106,11 +106,6 @@ hid_t hr_hdf5_type(hr_checkpoint_type type)
     }
 }
 
-int hr_hdf5_row_dim(hr_checkpoint_set set)
-{
-    return set == HR_SET_HISTORY ? 1 : 0;
-}
-
 static hr_status failed(hr_checkpoint_hdf5 *file, const char *doing)
 {
     if (file->status == HR_OK)
@@ -193,7 +188,7 @@ hr_status hr_checkpoint_hdf5_open(hr_checkpoint_hdf5 *file,
 static hid_t select_rows(const hr_checkpoint_hdf5 *file, const hr_checkpoint_rows *rows)
 {
     const int n_dims = hr_checkpoint_specs[rows->set].n_dims;
-    const int row_dim = hr_hdf5_row_dim(rows->set);
+    const int row_dim = hr_checkpoint_row_dim(rows->set);
     hsize_t start[HR_CHECKPOINT_MAX_DIMS] = {0}, count[HR_CHECKPOINT_MAX_DIMS];
 
     for (int d = 0; d < n_dims; d++)

@@ -25,7 +25,4 @@ hid_t hr_hdf5_access(const void *comm);
 /* Memory's type for a data set; not to be closed. Texts: 0. */
 hid_t hr_hdf5_type(hr_checkpoint_type type);
 
-/* Which dimension of the data set counts rows. */
-int hr_hdf5_row_dim(hr_checkpoint_set set);
-
 #endif

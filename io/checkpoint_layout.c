@@ -199,6 +199,11 @@ int64_t hr_checkpoint_n_elements(const hr_checkpoint_layout *layout,
     return n;
 }
 
+int hr_checkpoint_row_dim(hr_checkpoint_set set)
+{
+    return set == HR_SET_HISTORY ? 1 : 0;
+}
+
 size_t hr_checkpoint_type_bytes(hr_checkpoint_type type)
 {
     static const size_t bytes[] = {

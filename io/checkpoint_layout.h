@@ -61,6 +61,8 @@ int64_t hr_checkpoint_n_elements(const hr_checkpoint_layout *layout,
                                  hr_checkpoint_set set);
 int64_t hr_checkpoint_set_bytes(const hr_checkpoint_layout *layout,
                                 hr_checkpoint_set set);
+/* Which dimension counts rows: frames, pending entries. */
+int hr_checkpoint_row_dim(hr_checkpoint_set set);
 size_t hr_checkpoint_type_bytes(hr_checkpoint_type type);
 
 /* The text up to the line with the hash. */

@@ -1,37 +1,25 @@
 #include "io/checkpoint.h"
 
-#include "base/assert.h"
-#include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "comm/native.h"
 #include "io/checkpoint_agree.h"
 #include "io/checkpoint_hdf5.h"
+#include "io/checkpoint_part.h"
 #include "io/checkpoint_seal.h"
 #include "io/out_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* Frames are written in pieces of about so many bytes. */
-enum { PIECE_BYTES = 8 << 20, MAX_PIECE_ROWS = 256, STRUCTURE_BYTES = 64 << 10 };
+enum { PIECE_BYTES = 8 << 20, MAX_PIECE_ROWS = 256 };
 
 /* What each rank says about itself. */
 typedef struct share {
     int64_t first_frame, n_frames, n_pending;
     hr_hash sizes; /* of all that shapes follow from: the same on all ranks */
 } share;
-
-/* What rank 0 has made. */
-typedef struct made {
-    hr_checkpoint_layout layout;
-    uint64_t inode;
-} made;
 
 typedef struct save {
     hr_group *group;
@@ -44,7 +32,7 @@ typedef struct save {
     share *shares;    /* [size] */
     hr_checkpoint_hdf5 *hdf5;
     hr_checkpoint_seal *seal;
-    made made;
+    hr_checkpoint_part made;
 
     int64_t piece_rows; /* frames or pending entries written at once */
     int64_t first_pending;
@@ -54,66 +42,9 @@ typedef struct save {
 /* Bytes of a row of a data set, as hr_checkpoint_rows counts them. */
 static int64_t row_bytes(const hr_checkpoint_layout *layout, hr_checkpoint_set set)
 {
-    const int64_t n = layout->dims[set][set == HR_SET_HISTORY ? 1 : 0];
+    const int64_t n = layout->dims[set][hr_checkpoint_row_dim(set)];
 
     return n == 0 ? 0 : hr_checkpoint_set_bytes(layout, set) / n;
-}
-
-uint64_t hr_checkpoint_bytes(const hr_checkpoint_head *head)
-{
-    uint64_t bytes = HR_CHECKPOINT_USER_BLOCK + STRUCTURE_BYTES;
-    hr_checkpoint_layout layout;
-
-    if (hr_checkpoint_layout_init(head, &layout) != HR_OK)
-        return 0;
-    for (int set = 0; set < HR_SET_COUNT; set++)
-        bytes += (uint64_t)hr_checkpoint_set_bytes(&layout, (hr_checkpoint_set)set);
-    return bytes;
-}
-
-/* A disk that is too full is known before anything is written. */
-static hr_status require(const save *s, uint64_t bytes)
-{
-    char needed[16], available[16];
-    struct statvfs info;
-    uint64_t free_bytes;
-
-    if (hr_fault_errno("file.statvfs", EIO) || statvfs(s->part, &info) != 0)
-        return hr_fail(HR_ERR_IO, "%s: cannot tell how much disk is free: %s", s->path,
-                       strerror(errno));
-    free_bytes = (uint64_t)info.f_bavail * (uint64_t)info.f_frsize;
-    if (bytes <= free_bytes)
-        return HR_OK;
-    return hr_fail(HR_ERR_NOMEM, "cannot write %s: it needs %s of disk, %s are free",
-                   s->path, hr_format_bytes(bytes, needed),
-                   hr_format_bytes(free_bytes, available));
-}
-
-/* Has the disk keep the bytes: what is found to be too little here cannot fail later,
- * where all ranks write. A file system that cannot keep them is trusted. */
-static hr_status reserve(const save *s, uint64_t bytes)
-{
-    char needed[16];
-    int fd = hr_fault_errno("file.open", EIO) ? -1 : open(s->part, O_WRONLY | O_CLOEXEC);
-    int error = 0;
-
-    if (fd < 0)
-        return hr_fail(HR_ERR_IO, "cannot open %s: %s", s->part, strerror(errno));
-    do
-        error = hr_fault_errno("file.reserve", ENOSPC) ||
-                        fallocate(fd, 0, 0, (off_t)bytes) != 0
-                    ? errno
-                    : 0;
-    while (error == EINTR);
-    close(fd);
-    if (error == 0 || error == EOPNOTSUPP || error == ENOSYS)
-        return HR_OK;
-    if (error == ENOSPC)
-        HR_TRY(require(s, bytes));
-    return hr_fail(error == ENOSPC || error == EDQUOT || error == EFBIG ? HR_ERR_NOMEM
-                                                                        : HR_ERR_IO,
-                   "cannot write %s: it needs %s of disk: %s", s->path,
-                   hr_format_bytes(bytes, needed), strerror(error));
 }
 
 /* Local. What a rank needs to take part in all that follows. */
@@ -237,41 +168,6 @@ static hr_status learn_shares(save *s)
     if (status == HR_OK)
         status = make_room(s);
     return hr_checkpoint_agree(s->group, status);
-}
-
-/* Rank 0 alone: the file with all that is common, and its whole room on the disk. */
-static hr_status make_part(save *s)
-{
-    const uint64_t bytes = hr_checkpoint_bytes(&s->head);
-    struct stat info;
-
-    HR_TRY(hr_out_file_create(s->path, &s->out));
-    HR_TRY(require(s, bytes));
-    HR_TRY(reserve(s, bytes));
-    HR_TRY(hr_checkpoint_hdf5_create(s->part, s->path, &s->head, &s->made.layout));
-    HR_TRY(reserve(s, (uint64_t)s->made.layout.bytes)); /* HDF5 has begun anew */
-    if (hr_fault_errno("file.stat", EIO) || stat(s->part, &info) != 0)
-        return hr_fail(HR_ERR_IO, "cannot find %s: %s", s->part, strerror(errno));
-    s->made.inode = (uint64_t)info.st_ino;
-    return HR_OK;
-}
-
-/* Each rank: the folder is one that all see. */
-static hr_status find_part(const save *s)
-{
-    struct stat info;
-
-    if (hr_fault_errno("file.stat", ESTALE) || stat(s->part, &info) != 0)
-        return hr_fail(HR_ERR_IO, "cannot find %s: %s", s->part, strerror(errno));
-    if ((uint64_t)info.st_ino != s->made.inode || info.st_size != s->made.layout.bytes)
-        return hr_fail(
-            HR_ERR_IO,
-            "%s is another file here than on the first rank: the run folder has "
-            "to be one that all ranks see",
-            s->part);
-    if (access(s->part, R_OK | W_OK) != 0)
-        return hr_fail(HR_ERR_IO, "cannot write %s: %s", s->part, strerror(errno));
-    return HR_OK;
 }
 
 static float *at_row(const save *s, hr_checkpoint_set set, int64_t row)
@@ -424,6 +320,13 @@ static hr_status seal(save *s)
     return s->rank == 0 ? commit(s) : HR_OK;
 }
 
+/* Rank 0 alone. */
+static hr_status make_part(save *s)
+{
+    HR_TRY(hr_out_file_create(s->path, &s->out));
+    return hr_checkpoint_part_make(s->part, s->path, &s->head, &s->made);
+}
+
 /* Collective: all that comes before HDF5's part. */
 static hr_status begin(save *s)
 {
@@ -431,7 +334,7 @@ static hr_status begin(save *s)
     HR_TRY(learn_shares(s));
     HR_TRY(hr_checkpoint_agree(s->group, s->rank == 0 ? make_part(s) : HR_OK));
     HR_TRY(hr_checkpoint_share(s->group, &s->made, sizeof s->made));
-    return hr_checkpoint_agree(s->group, find_part(s));
+    return hr_checkpoint_agree(s->group, hr_checkpoint_part_find(s->part, &s->made));
 }
 
 static hr_status run(save *s)
