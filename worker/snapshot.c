@@ -165,12 +165,12 @@ static void tidy(const hr_snapshot *s, const char *name, const char *path,
 {
     const hr_render *render = s->run->render;
     const hr_checkpointing *c = &render->checkpointing;
+    size_t n_kept = c->keep > 1 ? (size_t)c->keep : 1;
 
     if (hr_group_rank(s->run->worker->group) != 0)
         return;
     if (status == HR_OK && name != NULL &&
-        hr_checkpoint_prune(c->folder, name, is_latents(s) ? 0 : (size_t)c->keep) !=
-            HR_OK)
+        hr_checkpoint_prune(c->folder, name, is_latents(s) ? 0 : n_kept) != HR_OK)
         hr_warn("older checkpoints stay in %s", c->folder);
     if (render->hooks != NULL && render->hooks->on_saved != NULL)
         render->hooks->on_saved(render->hooks->user, path, status);

@@ -75,7 +75,9 @@ hr_status hr_worker_encode(hr_worker *worker, const hr_render *renders, size_t n
     hr_status status = HR_OK;
 
     for (size_t i = 0; i < n && status == HR_OK; i++)
-        status = hr_text_stage(worker, &renders[i]);
+        if (hr_resume_path(worker, &renders[i]) == NULL &&
+            !renders[i].checkpointing.is_denoised)
+            status = hr_text_stage(worker, &renders[i]);
     hr_parts_drop_text_encoder(worker);
     return leave(worker, status);
 }

@@ -96,7 +96,7 @@ typedef struct hr_worker_hooks {
 /* Where checkpoints go and come from. All zero: none. Paths are the same on all ranks. */
 typedef struct hr_checkpointing {
     const char *folder;  /* NULL: no checkpoints are written */
-    int keep;            /* so many of them stay */
+    int keep;            /* so many of them stay, at least one */
     const char *resume;  /* a verified checkpoint to go on from; NULL: from noise */
     const char *latents; /* file of the denoised latents, written before the decode; or,
                             when it is there and `is_denoised`, what is decoded */
@@ -126,7 +126,7 @@ typedef struct hr_render {
 
 /* Encodes the texts of several videos, then frees the text encoder. hr_worker_render does
  * it by itself for texts that are not encoded yet; calling this first loads the encoder
- * once for all of them. */
+ * once for all of them. Renders that go on from a file need none. */
 hr_status hr_worker_encode(hr_worker *worker, const hr_render *renders, size_t n);
 
 typedef struct hr_render_times {

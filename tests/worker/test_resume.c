@@ -339,35 +339,34 @@ static void cut_everywhere(hr_group *all, const hr_pipeline_model *model,
 
 static void anchored_on_the_first_frame(hr_group *all)
 {
-    for (int i = 0; i < 3; i++)
-        cut_everywhere(all, &sharded, make_long, 5);
+    for (int i = 0; i < 2; i++)
+        cut_everywhere(all, &sharded, make_long, 3);
 }
 
 static void anchored_on_the_previous_window(hr_group *all)
 {
-    cut_everywhere(all, &sharded, make_previous, 5);
+    cut_everywhere(all, &sharded, make_previous, 3);
 }
 
 static void fixed_grid(hr_group *all)
 {
-    cut_everywhere(all, &sharded, make_fixed, 5);
+    cut_everywhere(all, &sharded, make_fixed, 3);
 }
 
 static void stages_and_guidance(hr_group *all)
 {
-    for (int i = 0; i < 2; i++)
-        cut_everywhere(all, &deep, make_long, 4);
+    cut_everywhere(all, &deep, make_long, 4);
 }
 
 static void two_experts(hr_group *all)
 {
-    cut_everywhere(all, &experts, make_for_experts, 4);
+    cut_everywhere(all, &experts, make_for_experts, 3);
 }
 
 static void few_windows(hr_group *all)
 {
-    cut_everywhere(all, &sharded, make_short, 3);
-    cut_everywhere(all, &sharded, make_clip, 2);
+    cut_everywhere(all, &sharded, make_short, 2);
+    cut_everywhere(all, &sharded, make_clip, 1);
 }
 
 /* Stopped by any rank, and gone on with on another layout; whether it came to the end. */
@@ -409,7 +408,7 @@ static void stop_often(hr_group *all, const hr_pipeline_model *model,
     trial t;
 
     open_trial(&t, all, model, change);
-    while (!stop_once(&t, n_stops < 8 ? 2 + (int)draw(&t, 8) : 0))
+    while (!stop_once(&t, n_stops < 4 ? 2 + (int)draw(&t, 8) : 0))
         n_stops++;
     if (is_first(&t))
         print_message("%s: stopped %d times\n", model->name, n_stops);
@@ -418,7 +417,6 @@ static void stop_often(hr_group *all, const hr_pipeline_model *model,
 
 static void stopped_again_and_again(hr_group *all)
 {
-    stop_often(all, &sharded, make_long);
     stop_often(all, &sharded, make_previous);
     stop_often(all, &deep, make_long);
     stop_often(all, &experts, make_for_experts);
