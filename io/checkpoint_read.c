@@ -39,7 +39,7 @@ static hr_status verify(hr_group *group, const char *path, hr_checkpoint_seal *s
         return HR_OK;
     if (group == NULL || hr_group_rank(group) == 0)
         return hr_fail(HR_ERR_CHECKPOINT,
-                       "%s is damaged: its bytes do not fit the hash in its seal", path);
+                       "%s is damaged: its bytes do not fit their hash", path);
     return HR_ERR_CHECKPOINT;
 }
 

@@ -64,7 +64,8 @@ hr_status hr_checkpoint_read_at(int fd, const char *path, int64_t at, void *out,
 
 static hr_status damaged(const char *path, const char *what)
 {
-    return hr_fail(HR_ERR_CHECKPOINT, "%s is damaged or no checkpoint: %s", path, what);
+    return hr_fail(HR_ERR_CHECKPOINT, "%s is damaged or no checkpoint of haloreel: %s",
+                   path, what);
 }
 
 /* The line with the hash, and nothing but zeros behind it. */
@@ -100,16 +101,18 @@ hr_status hr_checkpoint_seal_read(int fd, const char *path, hr_checkpoint_seal *
     *out = (hr_checkpoint_seal){0};
     HR_TRY(hr_checkpoint_read_at(fd, path, 0, out->block, HR_CHECKPOINT_USER_BLOCK));
     if (!read_hash(out))
-        return damaged(path, "it has no seal");
+        return damaged(path, "it does not begin as one");
     status = hr_checkpoint_layout_parse(out->block, out->n_text, &out->layout, &wrong);
     if (status == HR_ERR_CHECKPOINT)
-        return hr_fail(status,
-                       "%s is damaged or no checkpoint: its seal is wrong about %s", path,
-                       wrong);
+        return hr_fail(
+            status,
+            "%s is damaged or no checkpoint of haloreel: %s is not as it was written",
+            path, wrong);
     HR_TRY(status);
     if (out->layout.bytes != info.st_size)
         return hr_fail(HR_ERR_CHECKPOINT,
-                       "%s is damaged: it has %" PRId64 " bytes, its seal says %" PRId64,
+                       "%s is damaged: it has %" PRId64 " bytes, %" PRId64
+                       " were written",
                        path, (int64_t)info.st_size, out->layout.bytes);
     return HR_OK;
 }

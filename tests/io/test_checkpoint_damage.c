@@ -69,12 +69,12 @@ static void a_cut_file_is_refused(void **state)
     hr_checkpoint *file;
 
     put(s, s->n, "", 1);
-    hr_test_fails(HR_ERR_CHECKPOINT, "bytes, its seal says",
+    hr_test_fails(HR_ERR_CHECKPOINT, " were written",
                   hr_checkpoint_verify(NULL, s->path));
     for (size_t n = s->n - 1;; n -= n <= 200 ? 1 : 29) {
         const char *part = n == 0                         ? "it is empty"
                            : n < HR_CHECKPOINT_USER_BLOCK ? "it is cut"
-                                                          : " bytes, its seal says ";
+                                                          : " were written";
 
         assert_int_equal(truncate(s->path, (off_t)n), 0);
         hr_test_fails(HR_ERR_CHECKPOINT, part, hr_checkpoint_verify(NULL, s->path));
@@ -111,7 +111,7 @@ static void other_files_are_refused(void **state)
     hr_test_fails(HR_ERR_IO, "not a plain file", hr_checkpoint_open(pipe, &file));
     memset(s->data, 'x', s->n);
     hr_test_write(s->path, s->data, s->n);
-    hr_test_fails(HR_ERR_CHECKPOINT, "it has no seal",
+    hr_test_fails(HR_ERR_CHECKPOINT, "it does not begin as one",
                   hr_checkpoint_open(s->path, &file));
 }
 
