@@ -7,6 +7,8 @@
 
 #include <limits.h>
 #include <mpi.h>
+#include <stdio.h>
+#include <unistd.h>
 
 /* Requests that are kept for the control plane: for each rank, and beside. */
 enum { SPARE_OF_EACH = 3, SPARE = 8 };
@@ -157,6 +159,20 @@ static hr_status create(hr_transport **out)
     return HR_OK;
 }
 
+/* From here on lines say whose they are. */
+static hr_status name_rank(void)
+{
+    char host[256] = "";
+    int rank, error = MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+
+    if (error != MPI_SUCCESS)
+        return fail(error, "the number of this rank");
+    if (gethostname(host, sizeof host - 1) != 0)
+        snprintf(host, sizeof host, "unknown");
+    hr_log_set_rank(rank, host);
+    return HR_OK;
+}
+
 hr_status hr_transport_start(hr_transport **out)
 {
     hr_transport *transport = NULL;
@@ -165,20 +181,24 @@ hr_status hr_transport_start(hr_transport **out)
                            : MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level);
     hr_status status;
 
-    if (error != MPI_SUCCESS)
-        return fail(error, "start");
+    if (error != MPI_SUCCESS) /* MPI cannot say what it means yet */
+        return hr_fail(HR_ERR_DEVICE, "MPI: start: error %d", error);
     if (level < MPI_THREAD_FUNNELED)
         return hr_fail(HR_ERR_DEVICE, "MPI: this build knows no programs with threads");
-    status = create(&transport);
+    status = name_rank();
+    if (status == HR_OK)
+        status = create(&transport);
     if (status == HR_OK)
         status = check_size(transport->size);
     status = hr_transport_agree(status);
     if (status == HR_OK)
         status = hr_transport_agree(open_planes(transport));
-    if (status == HR_OK)
+    if (status == HR_OK) {
         *out = transport;
-    else
-        hr_transport_end(transport, false);
+        return HR_OK;
+    }
+    hr_log_speak_up();
+    hr_transport_end(transport, false);
     return status;
 }
 

@@ -149,14 +149,11 @@ static hr_status prepare(hr_transport *transport, hr_world **out)
 
 static hr_status open_launched(hr_world **out)
 {
-    char host[HR_HOST_NAME_BYTES];
     hr_transport *transport = NULL;
     hr_world *world = NULL;
     hr_status status;
 
     HR_TRY(hr_transport_start(&transport));
-    name_host(host);
-    hr_log_set_rank(hr_transport_rank(transport), host);
     status = hr_transport_agree(prepare(transport, &world));
     if (status == HR_OK) /* one that fails right afterwards does not end it for others */
         status = hr_control_agree(world, gather_facts(world), false);
