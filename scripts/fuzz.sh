@@ -60,7 +60,8 @@ fuzz() {
     local grown=$folder/corpus/$1 status=0
     mkdir -p "$grown"
     "$folder/tests/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=10 \
-        -malloc_limit_mb="${max_piece[$target]:-256}" -rss_limit_mb=2048 -max_len="${max_bytes[$target]}" \
+        -malloc_limit_mb="${max_piece[$target]:-256}" -rss_limit_mb=2048 \
+        -max_len="${max_bytes[$target]}" \
         -use_value_profile=1 -print_final_stats=1 -artifact_prefix="$folder/findings/$target-" \
         "$grown" "$corpus" >"$log" 2>&1 || status=$?
     if [ $status -ne 0 ]; then
@@ -78,8 +79,10 @@ fuzz() {
 minimise() {
     local target=$1 corpus=tests/fuzz/corpus/$1 new
     new=$(mktemp -d)
-    "$folder/tests/fuzz/fuzz_$target" -merge=1 -max_len="${max_bytes[$target]}" "$new" \
-        "$corpus" "$folder/corpus/$target" >"$folder/log/$target-minimise.log" 2>&1
+    mkdir -p "$folder/corpus/$target"
+    "$folder/tests/fuzz/fuzz_$target" -set_cover_merge=1 -use_counters=0 \
+        -max_len="${max_bytes[$target]}" "$new" "$corpus" "$folder/corpus/$target" \
+        >"$folder/log/$target-minimise.log" 2>&1
     find "$corpus" -type f ! -name 'found-*' -delete
     cp "$new"/* "$corpus"/
     rm -r "$new"
