@@ -159,7 +159,7 @@ static void write_last(void *user, hr_status why)
     show->status.eta_seconds = -1;
     write_status(show);
     if (why == HR_ERR_CANCELLED && show->status.checkpoint != NULL)
-        hr_warn("stopped; haloreel resume %.*s goes on",
+        hr_warn("stopped; to go on: haloreel resume %.*s",
                 (int)(strrchr(show->status_path, '/') - show->status_path),
                 show->status_path);
 }
@@ -250,9 +250,10 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
 
     hr_log_progress(NULL);
     hr_signals_set_last_words(NULL, NULL);
-    show->status.state =
-        status == HR_OK ? HR_RUN_DONE : states[status == HR_ERR_CANCELLED];
-    show->status.result = status == HR_OK ? result : NULL;
+    show->status.state = status == HR_OK && !show->is_part
+                             ? HR_RUN_DONE
+                             : states[status == HR_OK || status == HR_ERR_CANCELLED];
+    show->status.result = status == HR_OK && !show->is_part ? result : NULL;
     show->status.error = explain(status, said);
     show->status.eta_seconds = status == HR_OK ? 0 : -1;
     write_status(show);

@@ -131,8 +131,10 @@ static hr_status begin(hr_render_call *call, const hr_video *video, video_run *r
         .status_path = place->folder.status_file,
         .output = hr_run_folder_result(&place->folder),
         .ends = call->time_limit.ends,
+        .is_part = call->options.stop_after_step > 0,
     };
     HR_TRY(hr_show_progress_begin(&run->show, &call->plan, &call->outlook.layout));
+    run->show.status.step = place->found.steps_done;
     if (place->found.path != NULL)
         hr_show_progress_saved(&run->show, place->found.path);
     run->is_saved = place->found.path != NULL;
@@ -201,13 +203,15 @@ static void say_how_to_go_on(const hr_render_call *call, const video_run *run,
 {
     const char *folder = run->place.folder.folder;
 
-    if (status == HR_OK && call->options.stop_after_step > 0 && run->is_saved)
-        hr_info("haloreel resume %s goes on from step %d", folder,
-                call->options.stop_after_step);
-    else if (status == HR_ERR_CANCELLED && call->options.decode_only != NULL)
-        hr_warn("stopped; the same call goes on with the decoding");
+    int stop = call->options.stop_after_step;
+
+    if (status == HR_OK && stop > 0 && run->is_saved && stop < call->plan.n_steps)
+        hr_info("step %d of %d is done; to go on: haloreel resume %s", stop,
+                call->plan.n_steps, folder);
+    else if (status == HR_OK && stop > 0 && run->is_saved)
+        hr_info("all steps are done; to decode: haloreel resume %s", folder);
     else if (status == HR_ERR_CANCELLED && run->is_saved)
-        hr_warn("stopped; haloreel resume %s goes on", folder);
+        hr_warn("stopped; to go on: haloreel resume %s", folder);
     else if (status == HR_ERR_CANCELLED)
         hr_warn("stopped; nothing was saved yet");
 }

@@ -5,6 +5,7 @@
 #include "io/checkpoint.h"
 #include "io/checkpoint_folder.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -116,6 +117,15 @@ static hr_status look_at(const hr_wanted *wanted, const char *path, hr_found *fo
     return status;
 }
 
+static void set_aside(const char *path)
+{
+    hr_text name = {0};
+
+    if (hr_text_printf(&name, "%s.damaged", path) == HR_OK && rename(path, name.s) != 0)
+        hr_warn("%s keeps its name: %s", path, strerror(errno));
+    hr_text_free(&name);
+}
+
 /* Latents first, then checkpoints, newest first. */
 static hr_status look_for_files(const hr_wanted *wanted, char **paths, size_t n,
                                 hr_found *found)
@@ -134,6 +144,8 @@ static hr_status look_for_files(const hr_wanted *wanted, char **paths, size_t n,
     if (status == HR_OK && n_bad > 0) {
         hr_log_forget_error();
         hr_warn("an older one is used: %s", found->path);
+        for (size_t i = 0; i < n_bad; i++)
+            set_aside(has_latents && i == 0 ? latents : paths[i - has_latents]);
     }
     if (is_damaged)
         hr_warn(
@@ -239,7 +251,7 @@ static hr_status check_stop(const hr_wanted *wanted, hr_found *found)
     return HR_OK;
 }
 
-static void say(const hr_wanted *wanted, const hr_found *found)
+void hr_resume_say(const hr_wanted *wanted, const hr_found *found)
 {
     const char *result = hr_run_folder_result(wanted->run);
     char ago[AGO_BYTES];
@@ -251,13 +263,14 @@ static void say(const hr_wanted *wanted, const hr_found *found)
                 wanted->n_steps, found->path, ago);
     else if (found->kind == HR_FOUND_LATENTS)
         hr_info("going on with the decoding of %s, written %s ago", found->path, ago);
-    else if (found->kind == HR_FOUND_DONE && wanted->stop_after_step > 0)
+    else if (found->kind == HR_FOUND_DONE && wanted->stop_after_step > 0 &&
+             found->path != NULL)
         hr_info(
-            "%s: at step %d of %d already, written %s ago; haloreel resume %s goes on",
+            "%s: at step %d of %d already, written %s ago; to go on: haloreel resume %s",
             found->path, found->steps_done, wanted->n_steps, ago, wanted->run->folder);
     else if (found->kind == HR_FOUND_DONE)
-        hr_info("%s: done already; --fresh or --force renders it again",
-                result != NULL ? result : wanted->run->folder);
+        hr_info("%s: done already%s", result != NULL ? result : wanted->run->folder,
+                wanted->is_resume ? "" : "; --fresh or --force renders it again");
     else if (wanted->is_resume)
         hr_info("%s: no checkpoint yet: starting from the noise", wanted->run->folder);
 }
@@ -279,7 +292,6 @@ hr_status hr_resume_look(const hr_wanted *wanted, hr_found *out)
         hr_found_free(&found);
         return status;
     }
-    say(wanted, &found);
     *out = found;
     return HR_OK;
 }

@@ -30,10 +30,13 @@ typedef struct hr_wanted {
     bool has_side_files; /* --latents-out, --frames-out: a run that is done will not do */
 } hr_wanted;
 
-/* Says what it found. Whole runs and files of another job: HR_ERR_CHECKPOINT, logged with
+/* Whole runs and files of another job: HR_ERR_CHECKPOINT, logged with
  * a table. Damaged checkpoints are named and older ones used; where none is whole,
- * HR_ERR_CHECKPOINT. Nothing is changed in the folder. Caller frees. */
+ * HR_ERR_CHECKPOINT, and nothing is changed in the folder. Where one is, the damaged
+ * ones get the ending .damaged: they are not counted any more. Caller frees. */
 hr_status hr_resume_look(const hr_wanted *wanted, hr_found *out);
+/* One line for the log. */
+void hr_resume_say(const hr_wanted *wanted, const hr_found *found);
 void hr_found_free(hr_found *found);
 
 /* The seed of the run in a folder that holds one; *has_one otherwise false. A run is one

@@ -7,6 +7,8 @@
 #include "cli/run_disk.h"
 #include "io/status_file.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +104,20 @@ static hr_hash hash_identity(const hr_identity *identity)
     return hr_hash_bytes(hashes, sizeof hashes);
 }
 
+/* Denoised latents that are decoded by themselves belong to the run from then on: so it
+ * goes on with them. */
+static hr_status adopt_latents(const char *file, const char *latents)
+{
+    char whole[PATH_MAX];
+
+    if (access(latents, F_OK) == 0)
+        return HR_OK;
+    if (link(file, latents) == 0 ||
+        (realpath(file, whole) != NULL && symlink(whole, latents) == 0))
+        return HR_OK;
+    return hr_fail(HR_ERR_IO, "cannot make %s: %s", latents, strerror(errno));
+}
+
 /* How the folder is made ready: pieces of a film stay when they are of this one. */
 static hr_status begin(const hr_render_call *call, const hr_run_place *place,
                        const hr_hash *hash)
@@ -128,36 +144,35 @@ static hr_status begin(const hr_render_call *call, const hr_run_place *place,
         if (!o->force)
             HR_TRY(hr_run_folder_refuse_results(run));
         if (!is_in && !is_ours)
-            return hr_run_folder_begin(run, HR_RUN_OVER);
+            HR_TRY(hr_run_folder_begin(run, HR_RUN_OVER));
+        HR_TRY(adopt_latents(o->decode_only, run->latents_file));
     }
     if (!is_ours)
         HR_TRY(hr_folder_remove(run->segments_folder));
     return hr_run_folder_begin(run, HR_RUN_ON);
 }
 
-static hr_status look(const hr_render_call *call, hr_run_place *place, bool is_resume)
+static hr_wanted what_is_wanted(const hr_render_call *call, hr_run_place *place)
 {
     const hr_render_options *o = &call->options;
-    const hr_wanted wanted = {
+
+    return (hr_wanted){
         .run = &place->folder,
         .identity = &place->identity,
         .decode_only = o->decode_only,
         .n_steps = call->plan.n_steps,
         .stop_after_step = o->stop_after_step,
         .force = o->force,
-        .is_resume = is_resume,
+        .is_resume = o->resume != NULL,
         .has_side_files = o->latents_out != NULL || o->frames_out != NULL,
     };
-
-    if (o->force && o->decode_only == NULL)
-        return HR_OK;
-    return hr_resume_look(&wanted, &place->found);
 }
 
 /* On the first rank. */
 static hr_status open_place(const hr_render_call *call, hr_video *video,
                             hr_run_place *place)
 {
+    const hr_wanted wanted = what_is_wanted(call, place);
     hr_run_options options = run_options(call, video);
     hr_text file = {0};
     hr_hash hash;
@@ -169,12 +184,16 @@ static hr_status open_place(const hr_render_call *call, hr_video *video,
     HR_TRY(status);
     HR_TRY(set_folder(&video->job, place->folder.folder));
     HR_TRY(make_identity(call, video, &place->identity));
-    HR_TRY(look(call, place, call->options.resume != NULL));
-    if (place->found.kind == HR_FOUND_DONE)
+    if (!call->options.force || call->options.decode_only != NULL)
+        HR_TRY(hr_resume_look(&wanted, &place->found));
+    if (place->found.kind == HR_FOUND_DONE) {
+        hr_resume_say(&wanted, &place->found);
         return HR_OK;
+    }
     hash = hash_identity(&place->identity);
     HR_TRY(begin(call, place, &hash));
     HR_TRY(hr_log_open(place->folder.log_file));
+    hr_resume_say(&wanted, &place->found);
     place->checkpoint_bytes = hr_run_disk_checkpoint(call, &video->job);
     HR_TRY(hr_run_disk_check(call, &video->job, place));
     return hr_run_folder_save_job(&place->folder, &video->job, &hash);

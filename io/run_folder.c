@@ -166,6 +166,12 @@ hr_status hr_run_folder_refuse_results(const hr_run_folder *run)
     return status;
 }
 
+static hr_status clear_damaged(const hr_run_folder *run)
+{
+    HR_TRY(hr_folder_clear(run->folder, "latents.h5", ".damaged"));
+    return hr_folder_clear(run->checkpoint_folder, "step-", ".damaged");
+}
+
 /* What another run than the one that begins left, but for its result. */
 static hr_status clear(const hr_run_folder *run)
 {
@@ -177,6 +183,7 @@ static hr_status clear(const hr_run_folder *run)
     HR_TRY(hr_folder_clear(run->folder, ".latents.h5.", "part"));
     HR_TRY(hr_folder_clear(run->checkpoint_folder, "step-", ".h5"));
     HR_TRY(hr_folder_clear(run->checkpoint_folder, ".step-", ".part"));
+    HR_TRY(clear_damaged(run));
     HR_TRY(hr_folder_remove(run->segments_folder));
     if (run->preview_folder != NULL)
         HR_TRY(hr_frames_clear(run->preview_folder, "step-"));
@@ -317,6 +324,7 @@ void hr_run_folder_drop_others(const hr_run_folder *run)
     const char *result = hr_run_folder_result(run);
     char *path = NULL;
 
+    (void)clear_damaged(run); /* says what it cannot */
     for (size_t i = 0; i < N_RESULTS; i++) {
         if (join(run->folder, result_names[i], &path) != HR_OK)
             return;

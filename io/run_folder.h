@@ -64,7 +64,8 @@ hr_status hr_run_folder_begin(const hr_run_folder *run, hr_run_begin how);
 hr_status hr_run_folder_refuse_results(const hr_run_folder *run);
 
 /* After a success: removes what an earlier, replaced run left of the other kinds (a film
- * beside a picture, ...), so that the folder keeps one result. */
+ * beside a picture, ...), so that the folder keeps one result, and damaged checkpoints
+ * (.damaged). */
 void hr_run_folder_drop_others(const hr_run_folder *run);
 
 /* Writes job.yaml: the job with all its set keys, and in a comment the hash of what makes

@@ -107,7 +107,7 @@ class Killed(Runs, RanksTest):
             os.kill(int(file.read()), signal.SIGUSR1)
         result = self.ended(2, process)
         self.assertEqual(result.codes, [75, 75], str(result))
-        self.assertIn("haloreel resume out goes on", result.errors[0])
+        self.assertIn("to go on: haloreel resume out", result.errors[0])
         self.assertEqual(self.status()["state"], "stopped")
         self.succeeds("resume", "out")
         self.same()
@@ -141,7 +141,7 @@ class Signals(Runs, CliTest):
             process.send_signal(number)
             said = self.ends(process, 75)
             self.assertIn("waiting for the windows at work and a checkpoint", said)
-            self.assertIn("haloreel resume out goes on", said)
+            self.assertIn("to go on: haloreel resume out", said)
             self.assertNotIn("error:", said)
             self.assertEqual(self.status()["state"], "stopped")
             self.assertEqual(self.path(self.status()["checkpoint"]), self.checkpoints()[-1])
@@ -219,7 +219,7 @@ class TimeLimit(Runs, CliTest):
 class GoingOn(Runs, CliTest):
     def test_render_goes_on_and_says_when_it_is_done(self):
         draft = self.stopped_at(5)
-        self.assertIn("haloreel resume out goes on from step 5", draft.stderr.decode())
+        self.assertIn("step 5 of %d is done; to go on: haloreel resume out" % STEPS, draft.stderr.decode())
         self.assertEqual([os.path.basename(p)[:9] for p in self.checkpoints()], ["step-0004", "step-0005"])
         self.assertIn("at step 5 of %d already" % STEPS, self.stopped_at(5).stderr.decode())
         # A call without a seed takes that of the run.
@@ -227,16 +227,21 @@ class GoingOn(Runs, CliTest):
         self.assertIn("going on at step 5 of %d from out/checkpoint/step-0005-" % STEPS, result.stderr.decode())
         self.same()
         before = os.stat(self.path("out", "video.mp4")).st_mtime_ns
+        self.assertIn("going on at step 5", self.read("out", "log", "rank-0000.log").decode())
         for arguments in (["render", *JOB, "--set", "output.folder=out"], ["resume", "out"]):
             result = self.succeeds(*arguments)
             self.assertIn("done already", result.stderr.decode())
+            self.assertEqual(b"--fresh" in result.stderr, arguments[0] == "render")
             self.assertEqual(result.stdout, b"out/video.mp4\n")
         self.assertEqual(before, os.stat(self.path("out", "video.mp4")).st_mtime_ns)
 
     def test_draft_look_finish(self):
         self.stopped_at(3, "out", "--set", "output.preview_every=1")
         self.assertIn("step-0003.png", os.listdir(self.path("out", "preview")))
-        self.succeeds("resume", "out", "--stop-after-step", str(STEPS))
+        self.assertEqual(self.status()["state"], "stopped")
+        self.assertIn("haloreel resume out", self.succeeds("status", "out").stdout.decode())
+        said = self.succeeds("resume", "out", "--stop-after-step", str(STEPS)).stderr.decode()
+        self.assertIn("all steps are done; to decode: haloreel resume out", said)
         self.assertEqual(self.checkpoints(), [])
         self.assertTrue(os.path.exists(self.path("out", "latents.h5")))
         result = self.succeeds("resume", "out")
@@ -389,6 +394,8 @@ class Damaged(Runs, CliTest):
                 said = self.succeeds("resume", "out", "--stop-after-step", "7").stderr.decode()
                 self.assertIn("error: " + os.path.relpath(self.newest, self.folder), said)
                 self.assertIn("going on at step 4 of", said)
+                self.assertEqual(len(self.checkpoints()), 2)  # the damaged one is none of them
+                self.assertTrue(os.path.exists(self.newest + ".damaged"))
         self.succeeds("resume", "out")
         self.same()
 
@@ -423,6 +430,17 @@ class DecodeOnly(Runs, CliTest):
         self.assertIn("done already", result.stderr.decode())
         self.succeeds("render", "--decode-only", "latents.h5", "--set", "output.folder=p", "--set", "output.video=png")
         self.assertEqual(len(os.listdir(self.path("p", "frames"))), 37)
+
+    def test_resume_decodes(self):
+        """The run knows its latents, wherever they were."""
+        process = self.start_alone("render", "--decode-only", self.latents(), "--set", "output.folder=out",
+                                   program=FAULTS, env={"HR_FAULT": "av.encode:20=sleep30000"})
+        self.wait_for(lambda: os.path.exists(self.path("out", "status.json")), process)
+        process.kill()
+        process.wait()
+        said = self.succeeds("resume", "out").stderr.decode()
+        self.assertIn("going on with the decoding of out/latents.h5", said)
+        self.same()
 
     def test_in_its_own_folder(self):
         shutil.copytree(os.path.join(REFERENCE, "run"), self.path("out"))
