@@ -199,3 +199,31 @@ hr_status hr_speed_measure(const hr_worker_options *worker, const hr_render *ren
     *out = speed;
     return HR_OK;
 }
+
+static double most_flops(const hr_outlook *outlook, hr_stage stage)
+{
+    double most = 0;
+
+    for (int i = 0; i < outlook->n_estimates; i++)
+        if (outlook->estimates[i].stage_flops[stage] > most)
+            most = outlook->estimates[i].stage_flops[stage];
+    return most;
+}
+
+void hr_speed_seconds(const hr_speed *speed, const hr_outlook *outlook,
+                      const hr_schedule_result *played, double seconds[HR_STAGE_COUNT])
+{
+    const hr_layout *layout = &outlook->layout;
+    const hr_schedule schedule = hr_plan_schedule(outlook->plan, layout);
+    double units =
+        (double)hr_schedule_n_units(&schedule) * layout->stages * layout->tensor;
+    double turns = (double)outlook->ranks_per_host / hr_machine_cores();
+    double work;
+
+    for (int s = 0; s < HR_STAGE_COUNT; s++) {
+        work = s == HR_STAGE_DENOISE
+                   ? played->seconds * hr_outlook_flops(outlook, HR_STAGE_DENOISE) / units
+                   : most_flops(outlook, (hr_stage)s);
+        seconds[s] = work / speed->flops[s] * (turns > 1 ? turns : 1);
+    }
+}

@@ -3,6 +3,7 @@
 #ifndef HR_CLI_CALIBRATE_H
 #define HR_CLI_CALIBRATE_H
 
+#include "cli/outlook.h"
 #include "worker/worker.h"
 
 enum { HR_SPEED_TEXT_BYTES = 200 };
@@ -17,5 +18,11 @@ typedef struct hr_speed {
  * a convolution of the decoder. */
 hr_status hr_speed_measure(const hr_worker_options *worker, const hr_render *render,
                            hr_speed *out);
+
+/* How long each stage of what was looked at takes on hosts like this one. Messages take
+ * no time here; ranks that outnumber the cores take turns. `played`: hr_outlook_simulate.
+ */
+void hr_speed_seconds(const hr_speed *speed, const hr_outlook *outlook,
+                      const hr_schedule_result *played, double seconds[HR_STAGE_COUNT]);
 
 #endif

@@ -30,33 +30,6 @@ typedef struct forecast {
     double stage_seconds[HR_STAGE_COUNT]; /* on this machine */
 } forecast;
 
-static double most_flops(const hr_outlook *outlook, hr_stage stage)
-{
-    double most = 0;
-
-    for (int i = 0; i < outlook->n_estimates; i++)
-        if (outlook->estimates[i].stage_flops[stage] > most)
-            most = outlook->estimates[i].stage_flops[stage];
-    return most;
-}
-
-/* Messages take no time here; ranks that outnumber the cores take turns. */
-static void tell_times(forecast *f)
-{
-    const hr_layout *layout = &f->outlook.layout;
-    const hr_schedule schedule = hr_plan_schedule(&f->plan, layout);
-    double units =
-        (double)hr_schedule_n_units(&schedule) * layout->stages * layout->tensor;
-    double turns = (double)f->outlook.ranks_per_host / hr_machine_cores();
-    double work[HR_STAGE_COUNT];
-
-    for (int s = 0; s < HR_STAGE_COUNT; s++)
-        work[s] = most_flops(&f->outlook, (hr_stage)s);
-    work[HR_STAGE_DENOISE] = f->played.seconds * f->flops[HR_STAGE_DENOISE] / units;
-    for (int s = 0; s < HR_STAGE_COUNT; s++)
-        f->stage_seconds[s] = work[s] / f->speed.flops[s] * (turns > 1 ? turns : 1);
-}
-
 static hr_status look(forecast *f)
 {
     const hr_video *video = &f->batch.videos[0];
@@ -80,7 +53,7 @@ static hr_status look(forecast *f)
     HR_TRY(hr_speed_measure(&args.worker, &render, &f->speed));
     for (int s = 0; s < HR_STAGE_COUNT; s++)
         f->flops[s] = hr_outlook_flops(&f->outlook, (hr_stage)s);
-    tell_times(f);
+    hr_speed_seconds(&f->speed, &f->outlook, &f->played, f->stage_seconds);
     return HR_OK;
 }
 

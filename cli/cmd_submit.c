@@ -12,16 +12,26 @@
 
 enum { SBATCH_SECONDS = 120 };
 
-/* sbatch has said what is wrong. */
-static hr_status refuse(int code, const char *script)
+/* What sbatch says, in one line. */
+static char *one_line(hr_text *says)
+{
+    while (says->length > 0 && says->s[says->length - 1] == '\n')
+        says->s[--says->length] = '\0';
+    for (size_t i = 0; i < says->length; i++)
+        if (says->s[i] == '\n')
+            says->s[i] = ';';
+    return says->s != NULL ? says->s : "it does not say why";
+}
+
+static hr_status refuse(int code, hr_text *says)
 {
     if (code == HR_COMMAND_MISSING)
-        return hr_fail(HR_ERR_UNSUPPORTED,
-                       "there is no sbatch here; where Slurm is: sbatch %s", script);
+        return hr_fail(
+            HR_ERR_UNSUPPORTED,
+            "there is no sbatch here; --dry-run writes the script for elsewhere");
     if (code == HR_COMMAND_LATE)
-        return hr_fail(HR_ERR_TIMEOUT, "sbatch %s: no answer in %d s", script,
-                       SBATCH_SECONDS);
-    return hr_fail(HR_ERR_ARG, "sbatch %s: ended with %d", script, code);
+        return hr_fail(HR_ERR_TIMEOUT, "sbatch: no answer in %d s", SBATCH_SECONDS);
+    return hr_fail(HR_ERR_ARG, "sbatch ended with %d: %s", code, one_line(says));
 }
 
 /* `after`: the job that has to be done before, or 0. */
@@ -32,7 +42,7 @@ static hr_status send(const hr_submit_options *options, const char *script,
     const char *argv[6] = {"sbatch", "--parsable"};
     size_t n = 2;
     char dependency[64];
-    hr_text answer = {0};
+    hr_text answer = {0}, says = {0};
     int code;
     hr_status status;
 
@@ -44,15 +54,18 @@ static hr_status send(const hr_submit_options *options, const char *script,
         argv[n++] = "--kill-on-invalid-dep=yes";
     }
     argv[n] = script;
-    status = hr_command_read(argv, SBATCH_SECONDS, false, &answer, &code);
+    status = hr_command_read(argv, SBATCH_SECONDS, &answer, &says, &code);
     if (status == HR_OK && code != 0)
-        status = refuse(code, script);
+        status = refuse(code, &says);
+    else if (status == HR_OK && says.length > 0)
+        hr_warn("%s", one_line(&says));
     if (status == HR_OK)
         *job = answer.s != NULL ? strtoull(answer.s, NULL, 10) : 0; /* "12;cluster" */
     if (status == HR_OK && *job == 0)
         status = hr_fail(HR_ERR_INTERNAL, "sbatch says %s, which is no job",
                          answer.s != NULL ? answer.s : "nothing");
     hr_text_free(&answer);
+    hr_text_free(&says);
     return status;
 }
 
@@ -110,18 +123,21 @@ static void print_next(const hr_submit_options *options, const hr_submit_runs *r
     printf("  scancel %" PRIu64 "            stops it; to go on, submit again\n", job);
 }
 
+/* Nothing is left behind when nothing could be handed in. */
 static hr_status submit(const hr_submit_options *options, const hr_submit_runs *runs)
 {
     uint64_t job = 0, decode = 0;
+    hr_status status = write_and_send(
+        options, runs, options->split_decode ? HR_SUBMIT_DENOISE : HR_SUBMIT_ALL, 0,
+        &job);
 
-    HR_TRY(write_and_send(options, runs,
-                          options->split_decode ? HR_SUBMIT_DENOISE : HR_SUBMIT_ALL, 0,
-                          &job));
-    if (options->split_decode)
-        HR_TRY(write_and_send(options, runs, HR_SUBMIT_DECODE, job, &decode));
-    if (!options->dry_run)
+    if (status == HR_OK && options->split_decode)
+        status = write_and_send(options, runs, HR_SUBMIT_DECODE, job, &decode);
+    if (status == HR_OK && !options->dry_run)
         print_next(options, runs, job);
-    return HR_OK;
+    if (status != HR_OK && job == 0)
+        hr_submit_runs_undo(runs);
+    return status;
 }
 
 int hr_cmd_submit(int argc, char **argv)
@@ -134,6 +150,8 @@ int hr_cmd_submit(int argc, char **argv)
         status = hr_submit_runs_make(&options, &runs);
         if (status == HR_OK)
             status = submit(&options, &runs);
+        else
+            hr_submit_runs_undo(&runs);
     }
     hr_submit_runs_free(&runs);
     hr_submit_options_free(&options);

@@ -15,8 +15,10 @@
 
 enum { PIECE_BYTES = 4096, MOST_BYTES = 1 << 20, LOOK_MS = 20 };
 
-/* Standard output is the pipe; everything else of it is closed there by itself. */
-static hr_status start(const char *const argv[], bool is_quiet, int pipe_end, pid_t *out)
+/* Its standard output and error are the ends of pipes; all else is closed there by
+ * itself.
+ */
+static hr_status start(const char *const argv[], const int ends[2], pid_t *out)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -32,9 +34,9 @@ static hr_status start(const char *const argv[], bool is_quiet, int pipe_end, pi
     sigemptyset(&none);
     error = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     if (error == 0)
-        error = posix_spawn_file_actions_adddup2(&actions, pipe_end, 1);
-    if (error == 0 && is_quiet)
-        error = posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+        error = posix_spawn_file_actions_adddup2(&actions, ends[0], 1);
+    if (error == 0)
+        error = posix_spawn_file_actions_adddup2(&actions, ends[1], 2);
     if (error == 0)
         error = posix_spawnattr_setsigmask(&attributes, &none);
     if (error == 0)
@@ -49,33 +51,55 @@ static hr_status start(const char *const argv[], bool is_quiet, int pipe_end, pi
     return HR_OK;
 }
 
-/* True while there may be more. */
-static bool read_piece(int pipe_end, hr_text *out, hr_status *status)
+/* One of its streams; `end` is -1 when it is over. */
+typedef struct stream {
+    int end;
+    hr_text *text; /* NULL: nobody wants it */
+} stream;
+
+static hr_status read_piece(stream *from)
 {
     char piece[PIECE_BYTES];
-    ssize_t n = read(pipe_end, piece, sizeof piece);
+    ssize_t n = read(from->end, piece, sizeof piece);
 
-    if (n < 0)
-        return errno == EINTR || errno == EAGAIN;
-    if (n > 0 && *status == HR_OK && out->length < MOST_BYTES)
-        *status = hr_text_append(out, piece, (size_t)n);
-    return n > 0;
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return HR_OK;
+    if (n <= 0) {
+        close(from->end);
+        from->end = -1;
+        return HR_OK;
+    }
+    if (from->text == NULL || from->text->length >= MOST_BYTES)
+        return HR_OK;
+    return hr_text_append(from->text, piece, (size_t)n);
+}
+
+static hr_status read_pieces(stream streams[2])
+{
+    struct pollfd wait[2] = {{.fd = streams[0].end, .events = POLLIN},
+                             {.fd = streams[1].end, .events = POLLIN}};
+    hr_status status = HR_OK, each;
+
+    poll(wait, 2, LOOK_MS); /* passes over those of -1 */
+    for (int i = 0; i < 2; i++)
+        if (wait[i].revents != 0) {
+            each = read_piece(&streams[i]);
+            status = status == HR_OK ? each : status;
+        }
+    return status;
 }
 
 /* Until it ends, or its time is up. */
-static hr_status follow(pid_t child, int pipe_end, double until, hr_text *out, int *code)
+static hr_status follow(pid_t child, stream streams[2], double until, int *code)
 {
-    struct pollfd wait = {.fd = pipe_end, .events = POLLIN};
-    bool open = true;
     int how = 0;
-    hr_status status = HR_OK;
+    hr_status status = HR_OK, each;
 
     while (true) {
-        if (open && poll(&wait, 1, LOOK_MS) > 0)
-            open = read_piece(pipe_end, out, &status);
-        else if (!open)
-            poll(NULL, 0, LOOK_MS);
-        if (!open && waitpid(child, &how, WNOHANG) == child)
+        each = read_pieces(streams);
+        status = status == HR_OK ? each : status;
+        if (streams[0].end < 0 && streams[1].end < 0 &&
+            waitpid(child, &how, WNOHANG) == child)
             break;
         if (hr_clock_seconds() > until) {
             kill(child, SIGKILL);
@@ -88,21 +112,43 @@ static hr_status follow(pid_t child, int pipe_end, double until, hr_text *out, i
     return status;
 }
 
-hr_status hr_command_read(const char *const argv[], double seconds, bool is_quiet,
-                          hr_text *out, int *code)
+static void close_end(int end)
+{
+    if (end >= 0)
+        close(end);
+}
+
+/* [0] of each is ours. */
+static hr_status make_pipes(const char *name, int out[2], int errors[2])
+{
+    if (!hr_fault_errno("process.pipe", EMFILE) && pipe2(out, O_CLOEXEC) == 0) {
+        if (pipe2(errors, O_CLOEXEC) == 0)
+            return HR_OK;
+        close(out[0]);
+        close(out[1]);
+    }
+    return hr_fail(HR_ERR_IO, "a pipe to %s: %s", name, strerror(errno));
+}
+
+hr_status hr_command_read(const char *const argv[], double seconds, hr_text *out,
+                          hr_text *errors, int *code)
 {
     double until = hr_clock_seconds() + seconds;
-    int ends[2];
+    int first[2], second[2];
+    stream streams[2];
     pid_t child = 0;
     hr_status status;
 
     *code = HR_COMMAND_MISSING;
-    if (hr_fault_errno("process.pipe", EMFILE) || pipe2(ends, O_CLOEXEC) != 0)
-        return hr_fail(HR_ERR_IO, "a pipe to %s: %s", argv[0], strerror(errno));
-    status = start(argv, is_quiet, ends[1], &child);
-    close(ends[1]);
+    HR_TRY(make_pipes(argv[0], first, second));
+    streams[0] = (stream){first[0], out};
+    streams[1] = (stream){second[0], errors};
+    status = start(argv, (const int[2]){first[1], second[1]}, &child);
+    close(first[1]);
+    close(second[1]);
     if (status == HR_OK && child > 0)
-        status = follow(child, ends[0], until, out, code);
-    close(ends[0]);
+        status = follow(child, streams, until, code);
+    close_end(streams[0].end);
+    close_end(streams[1].end);
     return status;
 }

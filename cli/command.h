@@ -4,16 +4,14 @@
 
 #include "base/text.h"
 
-#include <stdbool.h>
-
 enum { HR_COMMAND_MISSING = 127, HR_COMMAND_LATE = -1 };
 
 /* Runs `argv` (ends with NULL), found in PATH, without a shell and without standard
- * input, and appends what it writes to standard output, at most a MiB. Its standard error
- * is ours, or nowhere when `is_quiet`. *code is its exit code, 128 and more when a signal
+ * input, and appends what it writes to standard output and to standard error, at most a
+ * MiB of each; `errors` NULL: nowhere. *code is its exit code, 128 and more when a signal
  * ended it, HR_COMMAND_MISSING when it cannot be started, HR_COMMAND_LATE when it took
  * longer than `seconds` and was killed: none of them is an error of this call. */
-hr_status hr_command_read(const char *const argv[], double seconds, bool is_quiet,
-                          hr_text *out, int *code);
+hr_status hr_command_read(const char *const argv[], double seconds, hr_text *out,
+                          hr_text *errors, int *code);
 
 #endif

@@ -21,7 +21,7 @@ static hr_status ask(const hr_job_id *id, hr_text *line)
 
     snprintf(job, sizeof job, id->task > 0 ? "%" PRIu64 "_%" PRIu64 : "%" PRIu64, id->job,
              id->task);
-    HR_TRY(hr_command_read(argv, SQUEUE_SECONDS, true, line, &code));
+    HR_TRY(hr_command_read(argv, SQUEUE_SECONDS, line, NULL, &code));
     if (code != 0)
         hr_text_free(line);
     if (line->s != NULL)

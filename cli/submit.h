@@ -20,8 +20,10 @@ typedef struct hr_submit_options {
     size_t n_seeds;              /* each is a task of an array */
     int least_nodes, most_nodes; /* 0: as the plan says */
     int ranks_per_node;
-    int cpus_per_rank; /* 0: as threads or the nodes say */
-    const char *time, *partition, *account, *template_file; /* NULL: not given */
+    int cpus_per_rank;                               /* 0: as threads or the nodes say */
+    const char *partition, *account, *template_file; /* NULL: not given */
+    char *time;          /* as sbatch takes it, owned; NULL: not given */
+    double time_seconds; /* 0: not given, or no limit */
     bool split_decode;
     bool dry_run;
     int max_failures;
@@ -44,8 +46,8 @@ typedef struct hr_submit_cluster {
 /* Zeros where there is no sinfo or it says nothing. */
 hr_status hr_submit_look(const hr_submit_options *options, hr_submit_cluster *out);
 
-/* Nodes and cores for one job that has been planned: as asked for, or as many nodes as
- * still share the work well (docs/slurm.md), like this host. */
+/* Nodes and cores for one job that has been planned: as asked for, or the fewest nodes,
+ * like this host, that hold the model and keep to the time limit (docs/slurm.md). */
 typedef struct hr_submit_size {
     int least_nodes, most_nodes;
     int ranks_per_node;
@@ -57,17 +59,23 @@ hr_status hr_submit_size_choose(const hr_submit_options *options, const hr_job *
 
 /* The runs of a call: one, or one for each seed or job file. */
 typedef struct hr_submit_runs {
-    char *slurm_folder; /* where the script goes: absolute, exists */
+    char *folder;       /* that of the run, or around the runs: absolute */
+    char *slurm_folder; /* FOLDER/slurm, where the script goes; exists */
     char *name;         /* for the queue: that of the job file, without its ending */
     char **folders;     /* [n]: absolute; FOLDER/slurm/job.yaml is what is rendered */
+    bool *are_new;      /* [n]: there was no such job before */
     size_t n;
-    int n_steps; /* of the first one */
+    bool is_new_script; /* nor a script */
+    int n_steps;        /* of the first one */
     hr_submit_size size;
 } hr_submit_runs;
 
 /* Reads and plans the jobs, makes the run folders and writes each job there, with all
  * that was left open (seed, folder) settled. Caller frees, also after a failure. */
 hr_status hr_submit_runs_make(const hr_submit_options *options, hr_submit_runs *out);
+/* After a failure: removes what was written and was not there before, and folders that
+ * are empty then. */
+void hr_submit_runs_undo(const hr_submit_runs *runs);
 void hr_submit_runs_free(hr_submit_runs *runs);
 
 typedef enum hr_submit_kind {

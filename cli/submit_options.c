@@ -3,9 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "cli/seeds.h"
+#include "cli/time_limit.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,11 +29,12 @@ enum { MAX_NODES = 65536, DEFAULT_FAILURES = 3, DEFAULT_SIGNAL_SECONDS = 120 };
 
 static const struct argp_option option_list[] = {
     {"set", 's', "KEY=VALUE", 0, "set a key of the job file; any number of times", 0},
-    {"nodes", 'N', "N", 0, "nodes, or from N to M of them: N-M (as the plan says)", 1},
+    {"nodes", 'N', "N", 0,
+     "nodes, or from N to M of them: N-M (the fewest that the plan finds enough)", 1},
     {"ranks-per-node", OPT_RANKS_PER_NODE, "M", 0, "ranks on each node (1)", 1},
     {"cpus-per-rank", OPT_CPUS_PER_RANK, "C", 0,
      "cores for each rank (the job's threads, else all of the node)", 1},
-    {"time", 't', "T", 0, "time limit as sbatch takes it: minutes, H:MM:SS, D-H", 2},
+    {"time", 't', "T", 0, "time limit: minutes, 90min, 8h, H:MM:SS, D-HH:MM:SS", 2},
     {"partition", 'p', "P", 0, "partition", 2},
     {"account", 'A', "A", 0, "account", 2},
     {"signal-before", OPT_SIGNAL_BEFORE, "S", 0,
@@ -56,7 +59,7 @@ static const struct argp_option option_list[] = {
 typedef struct raw_options {
     hr_submit_options *out;
     const char *nodes, *ranks_per_node, *cpus_per_rank, *requeue_limit, *signal_before;
-    const char *seeds;
+    const char *seeds, *time;
 } raw_options;
 
 static error_t show_help(struct argp_state *state, raw_options *raw, unsigned flags)
@@ -98,7 +101,7 @@ static error_t parse_flag(int key, char *value, raw_options *raw)
 
     switch (key) {
     case 't':
-        out->time = value;
+        raw->time = value;
         return 0;
     case 'p':
         out->partition = value;
@@ -189,6 +192,32 @@ static hr_status scan_nodes(const char *text, hr_submit_options *out)
     return HR_OK;
 }
 
+/* What is longer than minutes alone is as for --time-limit; sbatch has minutes. */
+static hr_status scan_time(const char *text, hr_submit_options *out)
+{
+    hr_text minutes = {0};
+    double seconds;
+    bool is_minutes;
+    hr_status status;
+
+    if (text == NULL)
+        return HR_OK;
+    is_minutes = text[strspn(text, "0123456789")] == '\0';
+    if (!hr_time_scan(text, &seconds))
+        return hr_fail(HR_ERR_ARG,
+                       "--time: %s is not like 480, 90min, 8h, 8:00:00 or 2-12:00:00",
+                       text);
+    out->time_seconds = is_minutes ? 60 * seconds : seconds;
+    status = hr_text_printf(&minutes, "%.0f", ceil(out->time_seconds / 60));
+    if (status == HR_OK) {
+        out->time = hr_strdup(minutes.s);
+        if (out->time == NULL)
+            status = hr_fail(HR_ERR_NOMEM, "out of memory: an option");
+    }
+    hr_text_free(&minutes);
+    return status;
+}
+
 static hr_status check(const hr_submit_options *o)
 {
     if (o->n_job_files == 0)
@@ -210,6 +239,7 @@ static hr_status apply(const raw_options *raw, hr_submit_options *out)
     HR_TRY(scan_number("--cpus-per-rank", raw->cpus_per_rank, 1, &out->cpus_per_rank));
     HR_TRY(scan_number("--requeue-limit", raw->requeue_limit, 0, &out->max_failures));
     HR_TRY(scan_number("--signal-before", raw->signal_before, 1, &out->signal_seconds));
+    HR_TRY(scan_time(raw->time, out));
     HR_TRY(hr_seeds_parse(raw->seeds, &out->seeds, &out->n_seeds));
     return check(out);
 }
@@ -278,5 +308,6 @@ void hr_submit_options_free(hr_submit_options *options)
     hr_free(options->sets);
     hr_free(options->decode_sbatch);
     hr_free(options->seeds);
+    hr_free(options->time);
     *options = (hr_submit_options){0};
 }

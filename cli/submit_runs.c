@@ -28,8 +28,10 @@ static hr_status check_job(const hr_submit_options *options, const hr_job *job,
 {
     if (!job->is_set[HR_KEY_PROMPT])
         return hr_fail(HR_ERR_ARG, "%s: no prompt", path);
-    if (options->seeds != NULL && job->is_set[HR_KEY_SEED])
-        return hr_fail(HR_ERR_ARG, "--seeds and sampler.seed are both given: which?");
+    for (size_t i = 0; options->seeds != NULL && i < options->n_sets; i++)
+        if (strncmp(options->sets[i], "sampler.seed=", 13) == 0)
+            return hr_fail(HR_ERR_ARG,
+                           "--seeds and --set sampler.seed are both given: which?");
     return HR_OK;
 }
 
@@ -123,12 +125,11 @@ static hr_status make_folder(const char *folder, char **out)
         status = hr_fail(HR_ERR_IO, "folder %s: %s", folder, strerror(errno));
     hr_text_free(&slurm);
     HR_TRY(status);
-    HR_TRY(check_path(resolved));
     *out = hr_strdup(resolved);
     return *out != NULL ? HR_OK : hr_fail(HR_ERR_NOMEM, "out of memory: a path");
 }
 
-static hr_status save_job(hr_job *job, const char *folder)
+static hr_status save_job(hr_job *job, const char *folder, bool *is_new)
 {
     hr_text text = {0}, path = {0};
     hr_status status = hr_text_printf(&text, "output.folder=%s", folder);
@@ -140,6 +141,8 @@ static hr_status save_job(hr_job *job, const char *folder)
         status = hr_job_write_yaml(job, &text);
     if (status == HR_OK)
         status = hr_text_printf(&path, "%s/slurm/job.yaml", folder);
+    if (status == HR_OK)
+        *is_new = access(path.s, F_OK) != 0;
     if (status == HR_OK)
         status = hr_out_file_save(path.s, text.s, text.length);
     hr_text_free(&path);
@@ -157,20 +160,33 @@ static hr_status refuse_twice(const hr_submit_runs *runs)
     return HR_OK;
 }
 
+/* Room for n more. */
+static hr_status grow(hr_submit_runs *out, size_t n)
+{
+    void *folders = hr_realloc(out->folders, (out->n + n) * sizeof(char *));
+    void *are_new;
+
+    if (folders != NULL)
+        out->folders = folders;
+    are_new = hr_realloc(out->are_new, (out->n + n) * sizeof(bool));
+    if (are_new != NULL)
+        out->are_new = are_new;
+    return folders != NULL && are_new != NULL
+               ? HR_OK
+               : hr_fail(HR_ERR_NOMEM, "out of memory: the list of runs");
+}
+
 static hr_status add_runs(submit_source *source, hr_submit_runs *out)
 {
-    void *more = hr_realloc(out->folders, (out->n + source->batch.n) * sizeof(char *));
-
-    if (more == NULL)
-        return hr_fail(HR_ERR_NOMEM, "out of memory: the list of runs");
-    out->folders = more;
+    HR_TRY(grow(out, source->batch.n));
     for (size_t i = 0; i < source->batch.n; i++) {
         hr_job *job = &source->batch.videos[i].job;
 
         HR_TRY(make_folder(job->output_folder, &out->folders[out->n]));
-        out->n++;
+        out->are_new[out->n++] = false;
+        HR_TRY(check_path(out->folders[out->n - 1]));
         HR_TRY(refuse_twice(out));
-        HR_TRY(save_job(job, out->folders[out->n - 1]));
+        HR_TRY(save_job(job, out->folders[out->n - 1], &out->are_new[out->n - 1]));
     }
     return HR_OK;
 }
@@ -199,25 +215,38 @@ static hr_status add_job_file(const hr_submit_options *options, const char *path
     return status;
 }
 
-/* That of the only run, or of the first of several jobs; of seeds the one around them. */
-static hr_status place_script(const hr_submit_options *options, hr_submit_runs *out)
+/* Makes FOLDER/slurm for the script. */
+static hr_status make_slurm_folder(hr_submit_runs *out)
 {
-    const char *first = out->folders[0], *slash = strrchr(first, '/');
-    size_t length = options->seeds != NULL ? (size_t)(slash - first) : strlen(first);
-    hr_text folder = {0};
-    hr_status status = hr_text_append(&folder, first, length);
+    hr_text path = {0};
+    hr_status status = hr_text_printf(&path, "%s/slurm", out->folder);
 
     if (status == HR_OK)
-        status = hr_text_add(&folder, "/slurm");
-    if (status == HR_OK)
-        status = hr_folder_create(folder.s);
+        status = hr_folder_create(path.s);
     if (status == HR_OK) {
-        out->slurm_folder = hr_strdup(folder.s);
+        out->slurm_folder = hr_strdup(path.s);
         if (out->slurm_folder == NULL)
             status = hr_fail(HR_ERR_NOMEM, "out of memory: a path");
     }
-    hr_text_free(&folder);
+    if (status == HR_OK)
+        status = hr_text_add(&path, "/job.sbatch");
+    if (status == HR_OK)
+        out->is_new_script = access(path.s, F_OK) != 0;
+    hr_text_free(&path);
     return status;
+}
+
+/* In that of the only run, or of the first of several jobs; of seeds in the folder around
+ * them. */
+static hr_status place_script(const hr_submit_options *options, hr_submit_runs *out)
+{
+    const char *first = out->folders[0], *slash = strrchr(first, '/');
+
+    out->folder = hr_strndup(first, options->seeds != NULL ? (size_t)(slash - first)
+                                                           : strlen(first));
+    if (out->folder == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a path");
+    return make_slurm_folder(out);
 }
 
 /* "cat" of "jobs/cat.yaml" */
@@ -240,11 +269,45 @@ hr_status hr_submit_runs_make(const hr_submit_options *options, hr_submit_runs *
     return place_script(options, out);
 }
 
+/* FOLDER/NAME; nothing is said. */
+static void drop(int (*how)(const char *path), const char *folder, const char *name)
+{
+    hr_text path = {0};
+
+    if (hr_text_printf(&path, "%s/%s", folder, name) == HR_OK)
+        how(path.s);
+    hr_text_free(&path);
+}
+
+/* FOLDER/slurm and FOLDER, where they are empty. */
+static void drop_empty(const char *folder)
+{
+    drop(rmdir, folder, "slurm");
+    rmdir(folder);
+}
+
+void hr_submit_runs_undo(const hr_submit_runs *runs)
+{
+    if (runs->is_new_script) {
+        drop(unlink, runs->folder, "slurm/job.sbatch");
+        drop(unlink, runs->folder, "slurm/decode.sbatch");
+    }
+    for (size_t i = 0; i < runs->n; i++) {
+        if (runs->are_new[i])
+            drop(unlink, runs->folders[i], "slurm/job.yaml");
+        drop_empty(runs->folders[i]);
+    }
+    if (runs->folder != NULL)
+        drop_empty(runs->folder);
+}
+
 void hr_submit_runs_free(hr_submit_runs *runs)
 {
     for (size_t i = 0; i < runs->n; i++)
         hr_free(runs->folders[i]);
     hr_free(runs->folders);
+    hr_free(runs->are_new);
+    hr_free(runs->folder);
     hr_free(runs->slurm_folder);
     hr_free(runs->name);
     *runs = (hr_submit_runs){0};

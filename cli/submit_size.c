@@ -1,6 +1,7 @@
 #include "cli/submit.h"
 
 #include "base/log.h"
+#include "cli/calibrate.h"
 #include "cli/cli.h"
 #include "cli/command.h"
 #include "cli/machine.h"
@@ -12,7 +13,7 @@
 
 enum { SINFO_SECONDS = 30, NODES_WITHOUT_SINFO = 16, MAX_NODES_CHOSEN = 64 };
 
-/* More nodes are taken as long as they use so much of what they could do. */
+/* No more nodes are taken than use so much of what they could do. */
 #define LEAST_EFFICIENCY 0.7
 
 /* Lines "NODES CPUS", one for each kind of node: "4 64", "2 128+". */
@@ -37,7 +38,7 @@ hr_status hr_submit_look(const hr_submit_options *options, hr_submit_cluster *ou
     hr_text lines = {0};
     int code;
     hr_status status = hr_command_read(options->partition != NULL ? one : any,
-                                       SINFO_SECONDS, true, &lines, &code);
+                                       SINFO_SECONDS, &lines, NULL, &code);
 
     *out = (hr_submit_cluster){0};
     if (status == HR_OK && code == 0)
@@ -55,23 +56,69 @@ static hr_status try_nodes(const hr_outlook_args *args, int n_nodes, double *eff
     return hr_outlook_try(&tried, efficiency);
 }
 
-/* The most nodes that are worth it, or the fewest that hold the model. */
-static hr_status search(const hr_outlook_args *args, int most, int *out)
+/* The fewest nodes that hold the model, and how well they are used. */
+static hr_status find_fewest(const hr_outlook_args *args, int most, int *out,
+                             double *efficiency)
 {
-    double efficiency;
     hr_outlook outlook = {0};
     hr_outlook_args all = *args;
 
-    *out = 0;
-    for (int n = 1; n <= most; n++) {
-        HR_TRY(try_nodes(args, n, &efficiency));
-        if (efficiency >= LEAST_EFFICIENCY || (efficiency > 0 && *out == 0))
-            *out = n;
+    for (*out = 1; *out <= most; (*out)++) {
+        HR_TRY(try_nodes(args, *out, efficiency));
+        if (*efficiency > 0)
+            return HR_OK;
     }
-    if (*out > 0)
-        return HR_OK;
     all.n_ranks = most * args->ranks_per_host; /* says why */
     return hr_outlook_choose(&all, &outlook);
+}
+
+/* On nodes like this one. */
+static hr_status forecast(const hr_outlook_args *args, double seconds[HR_STAGE_COUNT])
+{
+    hr_outlook outlook = {0};
+    hr_schedule_result played;
+    hr_speed speed;
+    hr_status status = hr_outlook_choose(args, &outlook);
+
+    if (status == HR_OK)
+        status = hr_outlook_look(args, &outlook);
+    if (status == HR_OK)
+        status = hr_outlook_simulate(&outlook, &played);
+    if (status == HR_OK)
+        status = hr_speed_measure(&args->worker, args->render, &speed);
+    if (status == HR_OK)
+        hr_speed_seconds(&speed, &outlook, &played, seconds);
+    hr_outlook_free(&outlook);
+    return status;
+}
+
+/* The fewest that hold the model; with a time limit the fewest that keep to it, as long
+ * as they are worth it. */
+static hr_status search(const hr_outlook_args *args, double limit, int most, int *out)
+{
+    hr_outlook_args fewest = *args;
+    double seconds[HR_STAGE_COUNT], efficiency, first, total;
+    int n;
+
+    HR_TRY(find_fewest(args, most, out, &first));
+    if (limit <= 0)
+        return HR_OK;
+    fewest.n_ranks = *out * args->ranks_per_host;
+    HR_TRY(forecast(&fewest, seconds));
+    n = *out;
+    for (int more = n; more <= most; more++) {
+        double gain = (double)more / n;
+
+        HR_TRY(try_nodes(args, more, &efficiency));
+        if (more > n && efficiency < LEAST_EFFICIENCY)
+            continue;
+        *out = more;
+        total = seconds[HR_STAGE_TEXT] + seconds[HR_STAGE_DECODE] / gain +
+                seconds[HR_STAGE_DENOISE] * first / (gain * efficiency);
+        if (total <= limit)
+            break;
+    }
+    return HR_OK;
 }
 
 static hr_status plan_nodes(const hr_submit_options *options, const hr_job *job,
@@ -92,7 +139,7 @@ static hr_status plan_nodes(const hr_submit_options *options, const hr_job *job,
         status = hr_machine_open_device(&machine, job, &device);
     args.worker.device = device;
     if (status == HR_OK)
-        status = search(&args, most, out);
+        status = search(&args, options->time_seconds, most, out);
     hr_device_close(device);
     return status;
 }

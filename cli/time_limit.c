@@ -79,7 +79,7 @@ static bool ask_squeue(double *left)
 
     if (job == NULL || *job == '\0')
         return false;
-    found = hr_command_read(argv, ASK_SECONDS, true, &said, &code) == HR_OK &&
+    found = hr_command_read(argv, ASK_SECONDS, &said, NULL, &code) == HR_OK &&
             code == 0 && said.s != NULL;
     if (found) {
         said.s[strcspn(said.s, " \n")] = '\0';

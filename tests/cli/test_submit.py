@@ -187,18 +187,23 @@ class Command(Submit):
         self.assertIn("haloreel status 42", said)
         self.assertEqual(self.calls("sbatch"), ["sbatch --parsable " + self.path("run/slurm/job.sbatch")])
         self.assertIn('#SBATCH "--job-name=job" "--nodes=2" "--ntasks-per-node=3" "--cpus-per-task=4" '
-                      '"--time=1:00:00" "--partition=p" "--account=a" "--gpus-per-node=3" "-q" "long"\n', self.script())
+                      '"--time=60" "--partition=p" "--account=a" "--gpus-per-node=3" "-q" "long"\n', self.script())
         self.assertIn("\n#SBATCH --requeue --open-mode=append --signal=B:USR1@", self.script().split("--job-name")[0],
                       "what the user says comes last and holds")
         self.assertEqual(self.read("run/slurm/job-42.runs").decode(), self.path("run") + "\n")
 
     def test_nodes_as_the_plan_says(self):
+        """One holds the model; more of them when the time limit asks for it, as far as they are worth it."""
         self.answer("sinfo", "2 8\n1 4+\n")
-        self.submit("job.yaml", "--dry-run")
-        self.assertRegex(self.script(), r'"--nodes=[23]" "--ntasks-per-node=1" "--cpus-per-task=4"')
-        self.submit("job.yaml", "--dry-run", "--set", "video.frames=5", "--set", "sampler.guidance=1",
-                    "--set", "layout.tensor=1")
-        self.assertRegex(self.script(), r'"--nodes=1" ', "a short clip has no use for more")
+        self.submit("job.yaml", "--dry-run", "--time=24h")
+        self.assertIn('"--nodes=1" "--ntasks-per-node=1" "--cpus-per-task=4"', self.script())
+        long = ["--set", "sampler.steps=400", "--set", "video.frames=81", "--set", "video.width=256", "--set",
+                "video.height=160", "--time=1"]
+        self.submit("job.yaml", "--dry-run", *long)
+        self.assertRegex(self.script(), '"--nodes=[23]"')
+        self.submit("job.yaml", "--dry-run", *long, "--set", "layout.windows=1", "--set", "layout.stages=1",
+                    "--set", "layout.tensor=1", "--set", "layout.cfg=1")
+        self.assertIn('"--nodes=1"', self.script())
 
     def test_a_dry_run(self):
         self.assertTrue(self.submit("job.yaml", "--dry-run").startswith("not submitted: "))
@@ -229,7 +234,9 @@ class Command(Submit):
             self.run_script("exit 0", task=task)
             self.assertTrue(self.read("answer", "ran").decode().endswith(f"{run}/slurm/job.yaml\n"))
         self.write("job.yaml", JOB)
-        self.refuses(2, "--seeds and sampler.seed", "job.yaml", "--seeds=3..5")
+        self.submit("job.yaml", "--seeds=6", "--nodes=1")
+        self.assertIn("seed-6", self.read("run/slurm/job-43.runs").decode(), "they hold over that of the file")
+        self.refuses(2, "--seeds and --set sampler.seed", "job.yaml", "--seeds=3..5", "--set", "sampler.seed=1")
 
     def test_several_jobs(self):
         self.write("other.yaml", JOB.replace("folder: run", "folder: other"))
@@ -276,12 +283,16 @@ class Command(Submit):
         for code, part, arguments in (
                 (2, "give a job file", []), (2, "none.yaml", ["none.yaml"]), (2, "--nodes", ["job.yaml", "--nodes=0"]),
                 (2, "--nodes", ["job.yaml", "--nodes=3-2"]), (2, "--nodes", ["job.yaml", "--nodes=many"]),
+                (2, "--time", ["job.yaml", "--time=soon"]), (2, "--time", ["job.yaml", "--time=0"]),
                 (2, "--seeds", ["job.yaml", "--seeds=x"]), (2, "nearest", ["job.yaml", "--set", "video.frames=6"]),
                 (2, "--split-decode", ["job.yaml", "--decode-sbatch=-N2"])):
             with self.subTest(arguments=arguments):
                 self.refuses(code, part, *arguments)
-        self.answer("sbatch", "sbatch: invalid partition\n")
-        self.refuses(2, "ended with 1", "job.yaml", "--nodes=1")
+        self.assertFalse(os.path.exists(self.path("run")), "nothing is left behind")
+        self.answer("sbatch", "sbatch: invalid partition\nsbatch: cannot go on\n")
+        self.refuses(2, "ended with 1: sbatch: invalid partition;sbatch: cannot go on", "job.yaml", "--nodes=1")
+        self.refuses(2, "ended with 1: ", "job.yaml", "--nodes=1", "--seeds=1..3")
+        self.assertFalse(os.path.exists(self.path("run")), "nothing is left behind")
         os.remove(self.path("bin", "sbatch"))
         self.environment["PATH"] = self.path("bin")
         self.refuses(2, "there is no sbatch here", "job.yaml", "--nodes=1")
