@@ -3,12 +3,12 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "io/checkpoint_hdf5.h"
+#include "io/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* What HDF5's own structures take at most. */
@@ -34,13 +34,9 @@ uint64_t hr_checkpoint_bytes(const hr_checkpoint_head *head)
 static hr_status require(const names *n, uint64_t bytes)
 {
     char needed[16], available[16];
-    struct statvfs info;
     uint64_t free_bytes;
 
-    if (hr_fault_errno("file.statvfs", EIO) || statvfs(n->part, &info) != 0)
-        return hr_fail(HR_ERR_IO, "%s: cannot tell how much disk is free: %s", n->path,
-                       strerror(errno));
-    free_bytes = (uint64_t)info.f_bavail * (uint64_t)info.f_frsize;
+    HR_TRY(hr_disk_available(n->part, &free_bytes));
     if (bytes <= free_bytes)
         return HR_OK;
     return hr_fail(HR_ERR_NOMEM, "cannot write %s: it needs %s of disk, %s are free",

@@ -67,13 +67,15 @@ uint64_t hr_film_bytes(const hr_film *film)
 /* What n more pictures will take: by those that are there, with a quarter to spare. */
 static uint64_t bytes_of(const hr_segments_writer *w, int64_t n)
 {
-    double each = (double)w->closed_bytes / (double)w->closed_pictures;
     hr_film rest = w->film;
+    double each;
 
-    if (w->closed_pictures > 0)
-        return (uint64_t)((double)n * (each * 1.25 + HR_HASH_TEXT_BYTES));
-    rest.n_pictures = n;
-    return hr_film_bytes(&rest) / (w->film.kind == HR_JOB_MP4 ? 2 : 1);
+    if (w->closed_pictures == 0) {
+        rest.n_pictures = n;
+        return hr_film_bytes(&rest) / (w->film.kind == HR_JOB_MP4 ? 2 : 1);
+    }
+    each = (double)w->closed_bytes / (double)w->closed_pictures;
+    return (uint64_t)((double)n * (each * 1.25 + HR_HASH_TEXT_BYTES));
 }
 
 static hr_status check_disk(const hr_segments_writer *w)
@@ -260,10 +262,11 @@ static hr_status check_disk_of(const char *path, uint64_t bytes)
 
 static hr_status join_all(const hr_segments_writer *w, hr_video_join *join)
 {
+    const int64_t n = count_segments(&w->film);
     hr_text path = {0};
     hr_status status = HR_OK;
 
-    for (int64_t i = 0; i < count_segments(&w->film) && status == HR_OK; i++) {
+    for (int64_t i = 0; i < n && status == HR_OK; i++) {
         path.length = 0;
         status = hr_segment_file_path(w->folder.s, i, ".mp4", &path);
         if (status == HR_OK)

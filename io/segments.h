@@ -28,8 +28,8 @@ typedef struct hr_film {
 
 /* Where segment i ends; n_pictures for the last and beyond. Pure. */
 int64_t hr_film_segment_end(const hr_film *film, int64_t i);
-/* Disk that is taken while the film is made: segments and joined film at once. An upper
- * bound but for pictures that no encoder likes. Pure. */
+/* Disk that is taken while the film is made: segments and joined film at once. An
+ * estimate that only pictures of little but noise exceed. Pure. */
 uint64_t hr_film_bytes(const hr_film *film);
 
 typedef struct hr_segments_writer hr_segments_writer;
