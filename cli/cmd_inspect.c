@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 typedef struct inspect_options {
     const char *path;
@@ -241,6 +242,17 @@ static hr_status inspect_file(const inspect_options *options)
     return HR_OK;
 }
 
+/* A run folder is looked at by others. */
+static bool is_run_folder(const char *path)
+{
+    hr_text file = {0};
+    bool is_one = hr_text_printf(&file, "%s/status.json", path) == HR_OK &&
+                  access(file.s, F_OK) == 0;
+
+    hr_text_free(&file);
+    return is_one;
+}
+
 int hr_cmd_inspect(int argc, char **argv)
 {
     static const struct argp_option option_list[] = {
@@ -266,5 +278,11 @@ int hr_cmd_inspect(int argc, char **argv)
         return hr_exit_code(hr_inspect_is_checkpoint(options.path)
                                 ? hr_inspect_checkpoint(options.path, options.json)
                                 : inspect_file(&options));
+    if (is_run_folder(options.path)) {
+        hr_error("%s is a run folder: haloreel status %s tells of it; inspect takes its "
+                 "latents.h5 and the files in its checkpoint/",
+                 options.path, options.path);
+        return HR_EXIT_USAGE;
+    }
     return hr_exit_code(inspect_model(&options));
 }

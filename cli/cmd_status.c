@@ -55,16 +55,23 @@ static process_state look_for(const hr_run_report *report)
                                                               : PROCESS_GONE;
 }
 
+static bool is_killed(const hr_run_report *report)
+{
+    return report->status.state == HR_RUN_RUNNING && look_for(report) == PROCESS_GONE;
+}
+
 static hr_status add_shown(hr_text *out, const char *text)
 {
     return hr_text_add_shown(out, text, SHOWN_BYTES);
 }
 
-static hr_status add_state(const hr_run_status *s, const char *path, hr_text *out)
+static hr_status add_state(const hr_run_report *report, const char *path, hr_text *out)
 {
+    const hr_run_status *s = &report->status;
+
     switch (s->state) {
     case HR_RUN_RUNNING:
-        HR_TRY(hr_text_add(out, "running"));
+        HR_TRY(hr_text_add(out, is_killed(report) ? "killed" : "running"));
         HR_TRY(hr_text_add(out, s->stage != NULL ? ": " : ""));
         HR_TRY(add_shown(out, s->stage != NULL ? s->stage : ""));
         break;
@@ -84,8 +91,9 @@ static hr_status add_state(const hr_run_status *s, const char *path, hr_text *ou
     return hr_text_add(out, "\n");
 }
 
-static hr_status add_progress(const hr_run_status *s, hr_text *out)
+static hr_status add_progress(const hr_run_report *report, hr_text *out)
 {
+    const hr_run_status *s = &report->status;
     char time_left[24];
 
     HR_TRY(hr_text_printf(out, "step %" PRId64 "/%" PRId64, s->step, s->steps));
@@ -95,7 +103,7 @@ static hr_status add_progress(const hr_run_status *s, hr_text *out)
     HR_TRY(hr_text_printf(out, ", frame %" PRId64 "/%" PRId64, s->frame, s->frames));
     if (s->step_seconds > 0)
         HR_TRY(hr_text_printf(out, ", %.3g s/step", s->step_seconds));
-    if (s->state == HR_RUN_RUNNING && s->eta_seconds >= 0)
+    if (s->state == HR_RUN_RUNNING && s->eta_seconds >= 0 && !is_killed(report))
         HR_TRY(hr_text_printf(out, ", ETA %s",
                               hr_format_duration(s->eta_seconds, time_left)));
     return hr_text_add(out, "\n");
@@ -134,7 +142,7 @@ static hr_status add_checkpoint(const hr_run_status *s, const char *path, hr_tex
             out, ", %s ago",
             hr_format_duration(difftime(time(NULL), s->checkpointed), ago)));
     if (s->state == HR_RUN_STOPPED || s->state == HR_RUN_FAILED)
-        HR_TRY(hr_text_printf(out, "; haloreel resume %s goes on", path));
+        HR_TRY(hr_text_printf(out, "; to go on: haloreel resume %s", path));
     return hr_text_add(out, "\n");
 }
 
@@ -161,11 +169,9 @@ static hr_status add_news(const hr_run_report *report, const char *path, double 
         HR_TRY(hr_text_printf(out, " from process %" PRId64 " on ", report->pid));
         HR_TRY(add_shown(out, report->host));
     }
-    if (running && look_for(report) == PROCESS_GONE)
-        HR_TRY(hr_text_printf(out,
-                              ": it is gone, the run was killed; haloreel resume %s "
-                              "goes on",
-                              path));
+    if (is_killed(report))
+        HR_TRY(hr_text_printf(
+            out, ": it is gone, the run was killed; to go on: haloreel resume %s", path));
     else if (running && age >= STALE_SECONDS)
         HR_TRY(hr_text_printf(out, ": no news for %.0f min: is it still running?",
                               age / 60));
@@ -175,8 +181,8 @@ static hr_status add_news(const hr_run_report *report, const char *path, double 
 static hr_status add_lines(const hr_run_report *report, const char *path, double age,
                            hr_text *out)
 {
-    HR_TRY(add_state(&report->status, path, out));
-    HR_TRY(add_progress(&report->status, out));
+    HR_TRY(add_state(report, path, out));
+    HR_TRY(add_progress(report, out));
     if (report->status.n_ranks > 1)
         HR_TRY(add_ranks(&report->status, out));
     HR_TRY(add_checkpoint(&report->status, path, out));

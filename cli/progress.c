@@ -20,6 +20,8 @@ enum {
     LINE_BYTES = 200
 };
 
+#define LEAST_FACTOR 1.2 /* of a rank that is worth a word */
+
 static const char *unit_name(hr_stage stage)
 {
     static const char *const units[HR_STAGE_COUNT] = {[HR_STAGE_TEXT] = "text",
@@ -37,27 +39,27 @@ static double parts_done(const hr_progress *p)
     return (double)p->done;
 }
 
-/* Those of this run: an earlier one may have done some. */
-static double parts_done_here(const hr_progress *p)
+/* Of this run: an earlier one may have done some. 0 before a whole one is done: windows
+ * on their way would count for nothing. */
+static double seconds_each(const hr_show_progress *show, const hr_progress *p)
 {
-    if (p->n_units > 0)
-        return parts_done(p) -
-               (double)p->units_before / (double)p->n_units * (double)p->total;
-    return (double)p->done;
-}
+    double done = parts_done(p) - show->before[p->stage] * (double)p->total;
 
-static double seconds_each(const hr_progress *p)
-{
-    double done = parts_done_here(p);
-
-    return done > 0 ? p->work_seconds / done : 0;
+    return done >= 1 || (done > 0 && p->done == p->total) ? p->work_seconds / done : 0;
 }
 
 /* Negative when unknown. */
-static double seconds_left(const hr_progress *p)
+static double seconds_left(const hr_show_progress *show, const hr_progress *p)
 {
-    return parts_done_here(p) > 0 ? seconds_each(p) * ((double)p->total - parts_done(p))
-                                  : -1;
+    double each = seconds_each(show, p);
+
+    return each > 0 ? each * ((double)p->total - parts_done(p)) : -1;
+}
+
+static void remember_before(hr_show_progress *show, const hr_progress *p)
+{
+    if (p->units_before > 0 && p->n_units > 0)
+        show->before[p->stage] = (double)p->units_before / (double)p->n_units;
 }
 
 /* Appends to the line; what is too much is cut. */
@@ -78,7 +80,7 @@ static void add_slowest(const hr_show_progress *show, const hr_progress *p,
 {
     char name[HR_RANK_TEXT_BYTES];
 
-    if (p->slowest_rank >= 0)
+    if (p->slowest_rank >= 0 && p->slowest_factor >= LEAST_FACTOR)
         add(line, "  slowest %s %.1fx", hr_ranks_name(show->ranks, p->slowest_rank, name),
             p->slowest_factor);
 }
@@ -96,11 +98,11 @@ static void format_line(const hr_show_progress *show, const hr_progress *p,
         p->total);
     if (p->n_windows > 1 && p->done < p->total)
         add(line, "  window %" PRId64 "/%" PRId64, p->windows_done, p->n_windows);
-    if (p->stage == HR_STAGE_TEXT || seconds_each(p) <= 0)
+    if (p->stage == HR_STAGE_TEXT || seconds_each(show, p) <= 0)
         return;
-    add(line, "  %.3g s/%s", seconds_each(p), unit);
+    add(line, "  %.3g s/%s", seconds_each(show, p), unit);
     if (p->done < p->total)
-        add(line, "  ETA %s", hr_format_duration(seconds_left(p), eta));
+        add(line, "  ETA %s", hr_format_duration(seconds_left(show, p), eta));
     add_slowest(show, p, line);
 }
 
@@ -124,9 +126,9 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
     status->windows = p->n_windows;
     status->unit = p->units_done;
     status->units = p->n_units;
-    status->eta_seconds = seconds_left(p);
+    status->eta_seconds = seconds_left(show, p);
     status->slowest_host = NULL;
-    if (p->slowest_rank >= 0) {
+    if (p->slowest_rank >= 0 && p->slowest_factor >= LEAST_FACTOR) {
         status->slowest_rank = p->slowest_rank;
         status->slowest_factor = p->slowest_factor;
         status->slowest_host =
@@ -134,7 +136,7 @@ static void update_status(hr_show_progress *show, const hr_progress *p)
     }
     if (p->stage == HR_STAGE_DENOISE) {
         status->step = p->done;
-        status->step_seconds = seconds_each(p);
+        status->step_seconds = seconds_each(show, p);
     } else if (p->stage == HR_STAGE_DECODE) {
         status->frame = p->done;
     }
@@ -145,7 +147,9 @@ static const char *explain(hr_status why, char said[HR_LOG_LINE_BYTES])
 {
     if (why == HR_OK || why == HR_ERR_CANCELLED)
         return NULL;
-    return hr_log_last_error(said)[0] != '\0' ? said : hr_status_name(why);
+    if (hr_log_last_error(said)[0] != '\0')
+        return said;
+    return why == HR_ERR_DEVICE ? "another rank was lost" : hr_status_name(why);
 }
 
 /* Where a step takes too long to wait for, the process ends in it. */
@@ -211,12 +215,13 @@ void hr_show_progress_update(void *user, const hr_progress *progress)
     double now = hr_clock_seconds();
     char line[LINE_BYTES];
 
+    remember_before(show, progress);
     update_status(show, progress);
     if (now >= show->next_status)
         write_status(show);
     format_line(show, progress, line);
     hr_log_progress(is_done ? NULL : line);
-    if (hr_log_is_terminal() || seconds_each(progress) <= 0 ||
+    if (hr_log_is_terminal() || seconds_each(show, progress) <= 0 ||
         progress->stage == HR_STAGE_TEXT || show->has_ended[progress->stage])
         return;
     if (now - show->last_line >= LINE_EVERY_SECONDS || is_done) {

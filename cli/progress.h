@@ -22,8 +22,9 @@ typedef struct hr_show_progress {
                              signals may still be reading */
     double last_line;     /* when the last plain line was logged */
     double next_status;   /* when status.json is written again */
-    bool is_part;         /* a success leaves something to go on with */
-    bool has_begun;       /* end is called */
+    double before[HR_STAGE_COUNT]; /* share of a stage that earlier runs did */
+    bool is_part;                  /* a success leaves something to go on with */
+    bool has_begun;                /* end is called */
 } hr_show_progress;
 
 /* Starts the record of a render: state running. Ended by hr_show_progress_end also when

@@ -144,7 +144,7 @@ static hr_status check_usage(const hr_render_call *call, const hr_job *job)
 
     if (o->prompts_file != NULL && job->is_set[HR_KEY_PROMPT])
         return hr_fail(HR_ERR_ARG, "--prompts and a prompt are both given: which?");
-    if (o->seeds != NULL && job->is_set[HR_KEY_SEED])
+    if (o->seeds != NULL && o->is_seed_given)
         return hr_fail(HR_ERR_ARG, "--seeds and sampler.seed are both given: which?");
     if (!job->is_set[HR_KEY_PROMPT] && o->prompts_file == NULL)
         return hr_fail(HR_ERR_ARG,

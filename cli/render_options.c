@@ -306,8 +306,12 @@ static hr_status apply(const raw_options *raw, hr_render_options *out)
                        out->job_file);
     if (out->job_file != NULL)
         HR_TRY(hr_job_load(out->job_file, &out->job));
-    for (size_t i = 0; i < raw->n_sets; i++)
+    out->is_seed_given = raw->seed != NULL;
+    for (size_t i = 0; i < raw->n_sets; i++) {
         HR_TRY(hr_job_set(&out->job, "--set", raw->sets[i]));
+        if (strncmp(raw->sets[i], "sampler.seed=", strlen("sampler.seed=")) == 0)
+            out->is_seed_given = true;
+    }
     HR_TRY(set_key(&out->job, "--prompt", "prompt", raw->prompt));
     HR_TRY(set_key(&out->job, "--model", "model", raw->model));
     HR_TRY(set_key(&out->job, "--seed", "sampler.seed", raw->seed));

@@ -23,6 +23,7 @@ typedef struct hr_render_options {
     const char *prompts_file;
     uint64_t *seeds; /* of --seeds; NULL when not given */
     size_t n_seeds;
+    bool is_seed_given; /* by --seed or --set, not by the job file */
     const char *latents_in, *latents_out, *frames_out;
     int stop_after_step; /* 0: no */
     double time_limit;   /* seconds from the start of the process; 0: none */

@@ -40,6 +40,16 @@ static void print_saving(const hr_render_times *times, double total)
                times->save_seconds, total > 0 ? 100 * times->save_seconds / total : 0);
 }
 
+/* A run that goes on has some of its parts behind it. */
+static bool has_run(const hr_render_call *call, const hr_run_place *place, hr_stage stage)
+{
+    if (stage == HR_STAGE_DECODE)
+        return call->options.stop_after_step == 0;
+    if (stage == HR_STAGE_TEXT)
+        return place->found.kind == HR_FOUND_NOTHING;
+    return place->found.kind != HR_FOUND_LATENTS;
+}
+
 /* `measured` is of all ranks, the first one first. */
 static void print_result(const hr_render_call *call, const hr_video *video,
                          const hr_run_place *place, const hr_measured *measured)
@@ -54,9 +64,12 @@ static void print_result(const hr_render_call *call, const hr_video *video,
     hr_debug("first step %.3f s after the start of the program", times->start_seconds);
     if (video->label == NULL) {
         for (int i = 0; i < HR_STAGE_COUNT; i++)
-            printf("%-8s %7.2f s\n", hr_stage_name((hr_stage)i), times->seconds[i]);
-        printf("%-8s %7.2f s  (%d steps of %.3g s; %.2f s of it loading weights)\n",
-               "total", total, n_steps, times->step_seconds, times->load_seconds);
+            if (has_run(call, place, (hr_stage)i))
+                printf("%-8s %7.2f s\n", hr_stage_name((hr_stage)i), times->seconds[i]);
+        printf("%-8s %7.2f s  (", "total", total);
+        if (n_steps > 0)
+            printf("%d steps of %.3g s; ", n_steps, times->step_seconds);
+        printf("%.2f s of it loading weights)\n", times->load_seconds);
         print_saving(times, total);
         if (call->ranks.n > 1)
             print_waiting(measured, call->ranks.n);

@@ -200,6 +200,10 @@ hr_status hr_render_verify(hr_render_call *call)
     verification v = {.call = call};
     hr_status status;
 
+    if (call->ranks.n == 1)
+        return hr_fail(HR_ERR_ARG,
+                       "--verify compares several ranks with one: start it with "
+                       "mpirun -n N");
     hr_job_init(&v.job);
     status = run(&v);
     if (v.render.scratch_folder != NULL)
