@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 prompt=${1:-A purple car drives to the right in a city at night, animated style.}
 ranks=${HALOREEL_RANKS:-2}
-[ -x build/haloreel ] || echo "Building into build/ (about half a minute) ..."
+[ -x build/haloreel ] || echo "Building into build/ (about a minute) ..."
 scripts/build.sh
 
 # Open MPI wants these before it starts ranks as root, as in a container.
@@ -16,7 +16,8 @@ fi
 # With more cores than ranks, each may use several.
 bind=none
 [ "$(nproc)" -ne "$ranks" ] || bind=core
-launch=(mpirun -q --oversubscribe --bind-to "$bind" -n "$ranks")
+# Ctrl-C leaves the ranks the time for a checkpoint.
+launch=(mpirun -q --mca odls_base_sigkill_timeout 60 --oversubscribe --bind-to "$bind" -n "$ranks")
 if ! said=$("${launch[@]}" build/haloreel render --usage 2>&1 >/dev/null); then
     echo "demo: mpirun does not start $ranks ranks here: one rank renders alone" >&2
     grep -v '^[- ]*$' <<<"$said" | head -n 3 >&2 || true
