@@ -62,92 +62,66 @@ typedef struct raw_options {
     const char *seeds, *time;
 } raw_options;
 
-static error_t show_help(struct argp_state *state, raw_options *raw, unsigned flags)
-{
-    raw->out->is_help = true;
-    argp_state_help(state, stdout, flags);
-    return 0;
-}
-
-static error_t parse_number_option(int key, char *value, raw_options *raw)
+/* Where an option's text goes; NULL: it has none, or is one of several. */
+static const char **text_of(int key, raw_options *raw)
 {
     switch (key) {
     case 'N':
-        raw->nodes = value;
-        return 0;
+        return &raw->nodes;
+    case 't':
+        return &raw->time;
+    case 'p':
+        return &raw->out->partition;
+    case 'A':
+        return &raw->out->account;
     case OPT_RANKS_PER_NODE:
-        raw->ranks_per_node = value;
-        return 0;
+        return &raw->ranks_per_node;
     case OPT_CPUS_PER_RANK:
-        raw->cpus_per_rank = value;
-        return 0;
+        return &raw->cpus_per_rank;
     case OPT_REQUEUE_LIMIT:
-        raw->requeue_limit = value;
-        return 0;
+        return &raw->requeue_limit;
     case OPT_SIGNAL_BEFORE:
-        raw->signal_before = value;
-        return 0;
+        return &raw->signal_before;
     case OPT_SEEDS:
-        raw->seeds = value;
-        return 0;
+        return &raw->seeds;
+    case OPT_TEMPLATE:
+        return &raw->out->template_file;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return NULL;
     }
 }
 
-static error_t parse_flag(int key, char *value, raw_options *raw)
+static bool *flag_of(int key, hr_submit_options *out)
 {
-    hr_submit_options *out = raw->out;
-
-    switch (key) {
-    case 't':
-        raw->time = value;
-        return 0;
-    case 'p':
-        out->partition = value;
-        return 0;
-    case 'A':
-        out->account = value;
-        return 0;
-    case OPT_TEMPLATE:
-        out->template_file = value;
-        return 0;
-    case OPT_JOBS:
-        out->many_jobs = true;
-        return 0;
-    case OPT_SPLIT_DECODE:
-        out->split_decode = true;
-        return 0;
-    case OPT_DRY_RUN:
-        out->dry_run = true;
-        return 0;
-    default:
-        return parse_number_option(key, value, raw);
-    }
+    return key == OPT_JOBS           ? &out->many_jobs
+           : key == OPT_SPLIT_DECODE ? &out->split_decode
+           : key == OPT_DRY_RUN      ? &out->dry_run
+                                     : NULL;
 }
 
 static error_t parse_option(int key, char *value, struct argp_state *state)
 {
     raw_options *raw = state->input;
     hr_submit_options *out = raw->out;
+    const char **text = text_of(key, raw);
+    bool *flag = flag_of(key, out);
 
-    switch (key) {
-    case '?':
-        return show_help(state, raw, ARGP_HELP_STD_HELP);
-    case OPT_USAGE:
-        return show_help(state, raw, ARGP_HELP_USAGE);
-    case 's':
+    if (text != NULL)
+        *text = value;
+    else if (flag != NULL)
+        *flag = true;
+    else if (key == 's')
         out->sets[out->n_sets++] = value;
-        return 0;
-    case OPT_DECODE_SBATCH:
+    else if (key == OPT_DECODE_SBATCH)
         out->decode_sbatch[out->n_decode_sbatch++] = value;
-        return 0;
-    case ARGP_KEY_ARG:
+    else if (key == ARGP_KEY_ARG)
         out->job_files[out->n_job_files++] = value;
-        return 0;
-    default:
-        return parse_flag(key, value, raw);
-    }
+    else if (key == '?' || key == OPT_USAGE) {
+        out->is_help = true;
+        argp_state_help(state, stdout, key == '?' ? ARGP_HELP_STD_HELP : ARGP_HELP_USAGE);
+    } else
+        return ARGP_ERR_UNKNOWN;
+    return 0;
 }
 
 /* A whole number in least..most; NULL leaves *out as it is. */
