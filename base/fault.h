@@ -5,10 +5,9 @@
  *
  * The N-th pass (from 1) of POINT in a process takes the action; with + all later ones
  * too. POINT * is any. With @PLACE only passes of that place count; with + it is then
- * later passes at any place. ACTION: fail
- * (default), errnoE (fail with that errno), kill (SIGKILL to itself), stop (SIGSTOP), or
- * sleepMS, after which the call goes on as if nothing had been. @rankR: on rank R of the
- * launcher only.
+ * later passes at any place. @rankR: on rank R of the launcher only. ACTION: fail
+ * (default); errnoE, fail with that errno; kill (SIGKILL to itself); stop (SIGSTOP); or
+ * sleepMS, after which the call goes on as if nothing had been.
  *
  * Points are named LAYER.CALL: "file.write", "memory.alloc", "mpi.send". A place is
  * FILE:LINE from the root of the sources, or +OFFSET in the program (of the caller of a

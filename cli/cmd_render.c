@@ -86,10 +86,11 @@ static int render(hr_call_kind kind, int argc, char **argv)
     hr_command_line line = {.argc = argc, .argv = argv, .call = kind};
     hr_render_call call = {0};
     hr_ranks ranks = {0};
-    hr_status status = hr_signals_start();
+    const hr_status signals = hr_signals_start();
+    hr_status status = hr_ranks_open(&call.ranks);
 
-    if (status == HR_OK)
-        status = hr_ranks_open(&call.ranks);
+    if (status == HR_OK) /* whatever fails, fails on all */
+        status = hr_ranks_agree(&call.ranks, signals);
     line.is_silent = !hr_ranks_is_first(&call.ranks);
     line.n_ranks = call.ranks.n;
     if (status == HR_OK)
