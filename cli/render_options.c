@@ -387,6 +387,7 @@ hr_status hr_render_options_parse(const hr_command_line *line, hr_render_options
     if (argp_parse(argps[line->call], line->argc, line->argv, flags, NULL, &raw) != 0)
         status = HR_ERR_ARG;
     hr_log_set_level(raw.level);
+    out->level = raw.level;
     if (status == HR_OK && !out->is_help)
         status = apply(&raw, out);
     if (status != HR_OK)

@@ -2,6 +2,7 @@
 #ifndef HR_CLI_RENDER_OPTIONS_H
 #define HR_CLI_RENDER_OPTIONS_H
 
+#include "base/log.h"
 #include "base/status.h"
 #include "io/job.h"
 
@@ -27,6 +28,7 @@ typedef struct hr_render_options {
     const char *latents_in, *latents_out, *frames_out;
     int stop_after_step; /* 0: no */
     double time_limit;   /* seconds from the start of the process; 0: none */
+    hr_log_level level;  /* of standard error */
     bool force;
     bool fresh;                /* what the run folder holds is moved aside */
     bool verify;               /* --verify: compare ranks with one rank, nothing else */

@@ -50,6 +50,18 @@ static bool has_run(const hr_render_call *call, const hr_run_place *place, hr_st
     return place->found.kind != HR_FOUND_LATENTS;
 }
 
+/* What stands on standard output, for the file of the log. */
+static void log_result(const hr_render_call *call, const hr_run_place *place,
+                       const hr_render_times *times)
+{
+    hr_log_set_level(HR_LOG_WARN);
+    hr_info("text %.2f s, denoise %.2f s, decode %.2f s; checkpoints %d, %.2g s; %s",
+            times->seconds[HR_STAGE_TEXT], times->seconds[HR_STAGE_DENOISE],
+            times->seconds[HR_STAGE_DECODE], times->n_saves, times->save_seconds,
+            result_of(call, &place->folder));
+    hr_log_set_level(call->options.level);
+}
+
 /* `measured` is of all ranks, the first one first. */
 static void print_result(const hr_render_call *call, const hr_video *video,
                          const hr_run_place *place, const hr_measured *measured)
@@ -76,6 +88,7 @@ static void print_result(const hr_render_call *call, const hr_video *video,
     }
     printf("%s\n", result_of(call, &place->folder));
     fflush(stdout);
+    log_result(call, place, times);
 }
 
 /* What the first rank has of a video besides. */
