@@ -173,6 +173,7 @@ class Script(Submit):
     def test_at_the_time_limit(self):
         self.assertFalse(self.signalled(signal.SIGTERM, "TimeLimit"))
         self.assertEqual(self.requeues(), 1, self.read("log"))
+        self.assertEqual(self.read("run", "slurm", "job-41.failures").decode(), "75\t-\n", "it came to nothing")
 
     def test_scancel(self):
         self.assertFalse(self.signalled(signal.SIGTERM, "None"))
