@@ -189,16 +189,6 @@ hr_status hr_checkpoint_layout_init(const hr_checkpoint_head *head,
     return HR_OK;
 }
 
-int64_t hr_checkpoint_n_elements(const hr_checkpoint_layout *layout,
-                                 hr_checkpoint_set set)
-{
-    int64_t n = 1;
-
-    for (int i = 0; i < hr_checkpoint_specs[set].n_dims; i++)
-        n *= layout->dims[set][i];
-    return n;
-}
-
 int hr_checkpoint_row_dim(hr_checkpoint_set set)
 {
     return set == HR_SET_HISTORY ? 1 : 0;
@@ -214,8 +204,12 @@ size_t hr_checkpoint_type_bytes(hr_checkpoint_type type)
 
 int64_t hr_checkpoint_set_bytes(const hr_checkpoint_layout *layout, hr_checkpoint_set set)
 {
-    return hr_checkpoint_n_elements(layout, set) *
-           (int64_t)hr_checkpoint_type_bytes(hr_checkpoint_specs[set].type);
+    const hr_checkpoint_spec *spec = &hr_checkpoint_specs[set];
+    int64_t bytes = (int64_t)hr_checkpoint_type_bytes(spec->type);
+
+    for (int i = 0; i < spec->n_dims; i++)
+        bytes *= layout->dims[set][i];
+    return bytes;
 }
 
 static const char *const type_names[] = {[HR_TYPE_TEXT] = "text",

@@ -57,8 +57,6 @@ typedef struct hr_checkpoint_layout {
 hr_status hr_checkpoint_layout_init(const hr_checkpoint_head *head,
                                     hr_checkpoint_layout *out);
 
-int64_t hr_checkpoint_n_elements(const hr_checkpoint_layout *layout,
-                                 hr_checkpoint_set set);
 int64_t hr_checkpoint_set_bytes(const hr_checkpoint_layout *layout,
                                 hr_checkpoint_set set);
 /* Which dimension counts rows: frames, pending entries. */
