@@ -80,7 +80,8 @@ static hr_status add_state(const hr_run_report *report, const char *path, hr_tex
         HR_TRY(add_shown(out, s->result != NULL ? s->result : ""));
         break;
     case HR_RUN_STOPPED:
-        HR_TRY(hr_text_add(out, "stopped on request"));
+        HR_TRY(hr_text_add(out, s->error != NULL ? "stopped: " : "stopped on request"));
+        HR_TRY(add_shown(out, s->error != NULL ? s->error : ""));
         break;
     case HR_RUN_FAILED:
         HR_TRY(hr_text_add(out, "failed: "));
@@ -171,7 +172,9 @@ static hr_status add_news(const hr_run_report *report, const char *path, double 
     }
     if (is_killed(report))
         HR_TRY(hr_text_printf(
-            out, ": it is gone, the run was killed; to go on: haloreel resume %s", path));
+            out, ": it is gone, the run was killed; to %s: haloreel resume %s",
+            report->status.checkpoint != NULL ? "go on" : "start from the beginning",
+            path));
     else if (running && age >= STALE_SECONDS)
         HR_TRY(hr_text_printf(out, ": no news for %.0f min: is it still running?",
                               age / 60));

@@ -162,6 +162,8 @@ static void write_last(void *user, hr_status why)
     show->status.error = explain(why, said);
     show->status.eta_seconds = -1;
     write_status(show);
+    if (why == HR_ERR_CANCELLED)
+        hr_lock_drop(show->lock);
     if (why == HR_ERR_CANCELLED && show->status.checkpoint != NULL)
         hr_warn("stopped; to go on: haloreel resume %.*s",
                 (int)(strrchr(show->status_path, '/') - show->status_path),
@@ -259,7 +261,8 @@ hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,
                              ? HR_RUN_DONE
                              : states[status == HR_OK || status == HR_ERR_CANCELLED];
     show->status.result = status == HR_OK && !show->is_part ? result : NULL;
-    show->status.error = explain(status, said);
+    show->status.error =
+        show->status.state == HR_RUN_STOPPED ? show->reason : explain(status, said);
     show->status.eta_seconds = status == HR_OK ? 0 : -1;
     write_status(show);
     show->status.error = NULL; /* `said` ends here */

@@ -5,6 +5,7 @@
 
 #include "cli/ranks.h"
 #include "coordinator/layout.h"
+#include "io/lock.h"
 #include "io/status_file.h"
 #include "worker/worker.h"
 
@@ -13,6 +14,8 @@ typedef struct hr_show_progress {
     const char *label;       /* of the video in a batch; NULL for a single one */
     const char *status_path; /* status.json */
     const char *output;      /* where the result goes; NULL: nowhere */
+    const hr_lock *lock;     /* dropped when the process ends at once */
+    const char *reason;      /* of a stop that nobody's signal asked for; NULL: none */
     double ends;             /* hr_clock_seconds of the time limit; 0: none */
     hr_run_status status;    /* what was last written there */
     char layout[HR_LAYOUT_TEXT_BYTES]; /* of the status, as its hosts are */

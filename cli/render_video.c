@@ -158,6 +158,8 @@ static hr_status begin(hr_render_call *call, const hr_video *video, video_run *r
         .output = hr_run_folder_result(&place->folder),
         .ends = call->time_limit.ends,
         .is_part = call->options.stop_after_step > 0,
+        .lock = place->folder.lock,
+        .reason = call->options.stop_after_step > 0 ? "a draft" : NULL,
     };
     HR_TRY(hr_show_progress_begin(&run->show, &call->plan, &call->outlook.layout));
     run->show.status.step = place->found.steps_done;
@@ -274,6 +276,8 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
     render.hooks = &hooks;
     if (status == HR_OK)
         status = work(call, &render, run);
+    if (run->when.has_said)
+        run->show.reason = "time limit";
     if (is_first && run->show.has_begun)
         status =
             hr_show_progress_end(&run->show, status, result_of(call, &place->folder));

@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 
 #define GUESSED_BYTES_A_SECOND 2e8
+#define GAP_MARGIN 1.5
 #define LEAST_PAUSE 60.0
 #define LEAST_RESERVE 1.0 /* for the end of the process */
 #define MOST_RESERVE 10.0
@@ -34,7 +35,7 @@ void hr_when_to_stop_init(hr_when_to_stop *when, const hr_job *job, hr_time_limi
     when->has_said = false;
 }
 
-static void say_limit(hr_when_to_stop *when, double left)
+static void say_limit(hr_when_to_stop *when, double left, bool saves)
 {
     char text[24];
 
@@ -43,17 +44,24 @@ static void say_limit(hr_when_to_stop *when, double left)
     when->has_said = true;
     hr_warn("the time limit%s comes in %s: stopping%s",
             when->limit->is_slurms ? " of the Slurm job" : "",
-            hr_format_duration(left, text), when->can_save ? " with a checkpoint" : "");
+            hr_format_duration(left, text), saves ? " with a checkpoint" : "");
 }
 
 /* Text and decode: what is done is on the disk, or soon done again. */
 static hr_wish wish_beside(hr_when_to_stop *when)
 {
     double left = when->limit != NULL ? hr_time_limit_left(when->limit) : -1;
+    double now = hr_clock_seconds(), longest;
 
-    if (left < 0 || left >= when->budget.reserve_seconds)
+    if (when->asked > 0) {
+        when->gaps[0] = when->gaps[1];
+        when->gaps[1] = now - when->asked;
+    }
+    when->asked = now;
+    longest = when->gaps[0] > when->gaps[1] ? when->gaps[0] : when->gaps[1];
+    if (left < 0 || left >= when->budget.reserve_seconds + GAP_MARGIN * longest)
         return HR_WISH_NONE;
-    say_limit(when, left);
+    say_limit(when, left, false);
     return HR_WISH_STOP;
 }
 
@@ -97,7 +105,7 @@ hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
         hr_signals_set_patience(hr_budget_stop_seconds(&when->budget, &now));
     switch (hr_budget_decide(&when->budget, &now)) {
     case HR_SAVE_AND_STOP:
-        say_limit(when, now.left_seconds);
+        say_limit(when, now.left_seconds, when->can_save);
         return HR_WISH_STOP;
     case HR_SAVE:
         return when->can_save && may_try(when) ? HR_WISH_SAVE : HR_WISH_NONE;
@@ -108,5 +116,6 @@ hr_wish hr_when_to_stop_wish(hr_when_to_stop *when, const hr_pace *pace)
 
 void hr_when_to_stop_work(hr_when_to_stop *when, hr_stage stage)
 {
+    when->asked = when->gaps[0] = when->gaps[1] = 0;
     hr_signals_set_patience(stage == HR_STAGE_DENOISE && when->can_save ? 0 : -1);
 }

@@ -13,6 +13,8 @@ typedef struct hr_when_to_stop {
     hr_time_limit *limit; /* of the call; NULL on other ranks than the first */
     bool can_save;        /* else a stop is one at once */
     bool has_said;        /* that the time limit is near */
+    double asked;         /* beside the denoising: when it was asked last; 0: not yet */
+    double gaps[2];       /* the last times between such questions */
     int steps_done;       /* when it was asked last */
     double again;         /* hr_clock_seconds: after a failure not before */
     int again_step;

@@ -332,13 +332,18 @@ hr_status hr_lock_open(const char *folder, const char *job, hr_lock **out)
     return status;
 }
 
+/* While it is held: who has opened it meanwhile sees that it is gone. */
+void hr_lock_drop(const hr_lock *lock)
+{
+    if (is_current(lock) && unlinkat(lock->folder, "lock", 0) != 0)
+        hr_debug("a lock is left: %s", strerror(errno));
+}
+
 void hr_lock_close(hr_lock *lock)
 {
     if (lock == NULL)
         return;
-    /* While it is held: who has opened it meanwhile sees that it is gone. */
-    if (is_current(lock) && unlinkat(lock->folder, "lock", 0) != 0)
-        hr_debug("a lock is left: %s", strerror(errno));
+    hr_lock_drop(lock);
     destroy(lock);
 }
 

@@ -20,6 +20,8 @@ typedef struct hr_lock hr_lock;
  * older than ten minutes, or when it was a part of this Slurm job, which has been started
  * again. HR_ERR_IO when the file cannot be made. Caller closes. */
 hr_status hr_lock_open(const char *folder, const char *job, hr_lock **out);
+/* Removes the file alone, for a process that ends at once: from any thread. */
+void hr_lock_drop(const hr_lock *lock);
 /* Removes the file, also where the folder has another name by now; takes NULL. */
 void hr_lock_close(hr_lock *lock);
 

@@ -43,7 +43,7 @@ typedef struct hr_run_status {
     time_t checkpointed;    /* when that was written */
     const char *output;     /* where the result goes; NULL: nowhere */
     const char *result;     /* path of the film or picture; NULL: none (yet) */
-    const char *error;      /* why it failed; NULL: it did not */
+    const char *error;      /* why it failed, or stopped by itself; NULL: neither */
 } hr_run_status;
 
 /* Adds the time of writing, the process and the host. */

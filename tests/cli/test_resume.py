@@ -191,7 +191,9 @@ class TimeLimit(Runs, CliTest):
 
     def test_the_users(self):
         self.stops_in_time(3, "--time-limit", "3s")
-        self.assertIn("to go on: haloreel resume out", self.succeeds("status", "out").stdout.decode())
+        said = self.succeeds("status", "out").stdout.decode()
+        self.assertIn("stopped: time limit\n", said)
+        self.assertIn("to go on: haloreel resume out", said)
 
     def test_slurms_environment(self):
         self.assertIn("of the Slurm job", self.stops_in_time(
