@@ -1,5 +1,5 @@
 /* Inside worker/ only: how ranks come together in the middle of the denoising
- * (docs/checkpoint.md, "How ranks meet").
+ * (docs/meetings.md).
  *
  * Rank 0 decides, and calls the leaders and the idle ranks; a leader that was called
  * gathers no further round, and tells its group. What has been gathered is finished by

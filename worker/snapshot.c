@@ -193,20 +193,32 @@ static bool is_bearable(const hr_snapshot *s, hr_status status)
            (!s->is_last || s->run->render->stop_after_step == 0);
 }
 
-static hr_status save(const pages *p, const hr_checkpoint_head *head, bool *is_saved)
+/* Local: what goes into the file beside the frames, and the name of a checkpoint. */
+static hr_status prepare(pages *p, hr_checkpoint_head *head, hr_round **rounds,
+                         char **name)
+{
+    const hr_snapshot *s = p->of;
+    const char *folder = s->run->render->checkpointing.folder;
+
+    HR_TRY(hr_rounds_list(s->rounds, head->steps_done, rounds, &head->n_rounds));
+    head->rounds = *rounds;
+    head->rounds_done =
+        hr_rounds_of_steps(&s->run->schedule, head->steps_done) + head->n_rounds;
+    HR_TRY(make_list(p));
+    if (folder == NULL)
+        return HR_OK;
+    return hr_checkpoint_path(folder, head->steps_done, head->rounds_done, name);
+}
+
+static hr_status save(const pages *p, const hr_checkpoint_head *head, const char *name,
+                      bool *is_saved)
 {
     const hr_checkpointing *c = &p->of->run->render->checkpointing;
-    char *name = NULL;
-    const char *path;
-    hr_status status;
+    const char *path = is_latents(p->of) ? c->latents : name;
+    hr_status status = write_file(p, head, path);
 
-    if (c->folder != NULL)
-        HR_TRY(hr_checkpoint_path(c->folder, head->steps_done, head->rounds_done, &name));
-    path = is_latents(p->of) ? c->latents : name;
-    status = write_file(p, head, path);
     *is_saved = status == HR_OK;
     tidy(p->of, name, path, status);
-    hr_free(name);
     return is_bearable(p->of, status) ? HR_OK : status;
 }
 
@@ -215,20 +227,19 @@ hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)
     pages p = {.of = snapshot};
     hr_checkpoint_head head;
     hr_round *rounds = NULL;
+    char *name = NULL;
     hr_status status;
 
     *is_saved = false;
     if (!is_wanted(snapshot))
         return HR_OK;
     head = head_of(snapshot);
-    HR_TRY_GOTO(
-        hr_rounds_list(snapshot->rounds, head.steps_done, &rounds, &head.n_rounds), done);
-    head.rounds = rounds;
-    head.rounds_done =
-        hr_rounds_of_steps(&snapshot->run->schedule, head.steps_done) + head.n_rounds;
-    HR_TRY_GOTO(make_list(&p), done);
-    status = save(&p, &head, is_saved);
-done:
+    /* Nobody is left alone in the save, which all ranks have to call. */
+    status = prepare(&p, &head, &rounds, &name);
+    status = hr_group_agree(snapshot->run->worker->group, status);
+    if (status == HR_OK)
+        status = save(&p, &head, name, is_saved);
+    hr_free(name);
     hr_free(p.list);
     hr_free(rounds);
     return status;
