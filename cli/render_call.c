@@ -204,8 +204,11 @@ static hr_status check_side_file(const char *path, bool force)
     return HR_OK;
 }
 
-static hr_status check_side_files(const hr_render_options *o)
+/* A run that goes on replaces those of its own. */
+static hr_status check_side_files(const hr_render_call *call)
 {
+    const hr_render_options *o = &call->options;
+    bool may_replace = o->force || (!call->is_batch && hr_run_place_has_run(call));
     const char *paths[3] = {o->latents_out, o->frames_out, o->output_file};
 
     for (int i = 0; i < 3; i++)
@@ -213,8 +216,8 @@ static hr_status check_side_files(const hr_render_options *o)
             if (paths[i] != NULL && paths[j] != NULL && strcmp(paths[i], paths[j]) == 0)
                 return hr_fail(HR_ERR_ARG, "%s: two outputs would have this name",
                                paths[i]);
-    HR_TRY(check_side_file(o->latents_out, o->force));
-    return check_side_file(o->frames_out, o->force);
+    HR_TRY(check_side_file(o->latents_out, may_replace));
+    return check_side_file(o->frames_out, may_replace);
 }
 
 /* Local: from the options to the videos that are to be made. */
@@ -227,9 +230,8 @@ static hr_status prepare(hr_render_call *call, uint64_t seed_key)
     HR_TRY(hr_request_resolve(job, &call->entry, &call->model, &call->plan));
     HR_TRY(check_usage(call, job));
     HR_TRY(check_latents(call));
-    if (hr_ranks_is_first(&call->ranks))
-        HR_TRY(check_side_files(o));
-    return hr_batch_make(o, &call->entry, job, seed_key, &call->batch);
+    HR_TRY(hr_batch_make(o, &call->entry, job, seed_key, &call->batch));
+    return hr_ranks_is_first(&call->ranks) ? check_side_files(call) : HR_OK;
 }
 
 /* What all ranks have to agree on, and the lines of the receipts. */

@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-/* An upper bound. */
+/* The save itself goes by what is really there. */
 uint64_t hr_run_disk_checkpoint(const hr_render_call *call, const hr_job *job)
 {
     const hr_plan *p = &call->plan;

@@ -4,7 +4,7 @@
 
 #include "cli/run_place.h"
 
-/* Of one checkpoint: an upper bound. */
+/* Of one checkpoint: a usual size, with what is on its way in the middle of a step. */
 uint64_t hr_run_disk_checkpoint(const hr_render_call *call, const hr_job *job);
 
 /* HR_ERR_NOMEM, logged with the numbers, when there is no room for checkpoints, latents

@@ -407,3 +407,17 @@ hr_status hr_run_place_take_seed(hr_render_call *call)
         call->batch.videos[0].job.seed = found.seed;
     return (hr_status)found.status;
 }
+
+bool hr_run_place_has_run(const hr_render_call *call)
+{
+    const hr_run_options options = run_options(call, &call->batch.videos[0]);
+    char *folder, *job = NULL;
+    bool has_one;
+
+    if (hr_run_folder_choose(&options, &folder) != HR_OK)
+        return false;
+    has_one = make_path(folder, "job.yaml", &job) == HR_OK && access(job, F_OK) == 0;
+    hr_free(job);
+    hr_free(folder);
+    return has_one;
+}

@@ -29,6 +29,10 @@ void hr_run_place_close(hr_run_place *place);
 /* For the worker; borrows from the place. */
 hr_checkpointing hr_run_place_checkpointing(const hr_run_place *place, const hr_job *job);
 
+/* Local: whether the folder of the only video holds a run already, of whatever job: its
+ * files may be replaced when it goes on. */
+bool hr_run_place_has_run(const hr_render_call *call);
+
 /* Collective: the seed that the call does not give is that of the run in its folder. */
 hr_status hr_run_place_take_seed(hr_render_call *call);
 

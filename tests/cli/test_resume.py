@@ -312,6 +312,17 @@ class GoingOn(Runs, CliTest):
         self.assertFalse(os.path.exists(self.path("victim")))
         self.same()
 
+    def test_side_files_of_its_own(self):
+        files = ["--latents-out", "l", "--frames-out", "f"]
+        process = self.start_alone("render", *JOB, *SEED, *files, "--set", "output.folder=out", program=FAULTS,
+                                   env={"HR_FAULT": "av.encode:20=kill"})
+        process.wait()
+        self.assertTrue(os.path.exists(self.path("l")))
+        self.succeeds("resume", "out", *files)
+        self.same()
+        self.assertTrue(os.path.exists(self.path("f")))
+        self.refused_quietly(2, "--force", "render", *JOB, *SEED, *files, "--set", "output.folder=new")
+
     def test_noise_of_a_file(self):
         """It is in the checkpoint; without one it has to be given again."""
         noise = ["--latents", "noise"]
