@@ -19,7 +19,8 @@ output: {folder: run}
 FAKES = {
     "sbatch": 'note "$@"; [ -e "$ANSWER/sbatch" ] && { cat "$ANSWER/sbatch" >&2; exit 1; }; echo "$((41 + $(count)))"',
     "scontrol": 'note "$@"; [ "$1 $2" = "show hostnames" ] && printf "n0\\nn1\\n"; exit 0',
-    "squeue": 'case "$*" in *%r) cat "$ANSWER/reason" 2>/dev/null;; *%e) echo 2031-01-31T12:00:00;; *) exit 1;; esac',
+    "squeue": 'case "$*" in *%r) cat "$ANSWER/reason" 2>/dev/null;; \n'
+              '*%e) cat "$ANSWER/end" 2>/dev/null || echo 2031-01-31T12:00:00;; *) exit 1;; esac',
     "sinfo": 'case "$*" in *%N) printf "n0\\nn1\\n";; *) cat "$ANSWER/sinfo" 2>/dev/null;; esac',
     "srun": 'note "$@"; [ -e "$ANSWER/no-srun" ] && { cat "$ANSWER/no-srun" >&2; exit 1; }\n'
             'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
@@ -105,6 +106,12 @@ class Script(Submit):
         self.assertEqual(self.read("answer", "ran").decode(), f"1927627200 render {run}/slurm/job.yaml\n")
         self.assertIn("attempt 1: 2 ranks on n[0-1] by srun", log)
         self.assertIn("--ntasks=2 --ntasks-per-node=1", self.calls("srun")[-1])
+
+    def test_no_time_limit(self):
+        for said in ("", "NONE\n"):
+            self.answer("end", said)
+            self.run_script("exit 0")
+        self.assertEqual([line.split()[0] for line in self.read("answer", "ran").decode().splitlines()], ["render"] * 2)
 
     def test_a_stop_with_a_checkpoint(self):
         code, log = self.run_script("mkdir -p run/checkpoint; touch run/checkpoint/step-0001; exit 75")
