@@ -39,7 +39,8 @@ typedef struct denoise {
     hr_units *units; /* NULL on an idle rank */
     parcel *parcel;  /* the same */
     size_t parcel_bytes;
-    float *velocity; /* host, [length, C, h, w] */
+    float *velocity;      /* host, [length, C, h, w] */
+    int64_t rounds_saved; /* by the last checkpoint */
 } denoise;
 
 static hr_status share(denoise *d)
@@ -135,7 +136,8 @@ static hr_status meet(denoise *d, bool is_last)
                             .states = d->states,
                             .halo = d->halo,
                             .rounds = d->rounds,
-                            .is_last = is_last};
+                            .is_last = is_last,
+                            .rounds_saved = &d->rounds_saved};
     bool is_saved, is_stop;
     double began;
 
@@ -264,7 +266,11 @@ static void close_all(denoise *d)
 hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock *clock,
                            hr_render_times *times)
 {
-    denoise d = {.run = run, .worker = run->worker, .times = times, .states = states};
+    denoise d = {.run = run,
+                 .worker = run->worker,
+                 .times = times,
+                 .states = states,
+                 .rounds_saved = -1};
     hr_arena_mark mark = hr_arena_get_mark(run->worker->arena);
     hr_status status = open_all(&d, clock), after;
 

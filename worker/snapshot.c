@@ -218,6 +218,8 @@ static hr_status save(const pages *p, const hr_checkpoint_head *head, const char
     hr_status status = write_file(p, head, path);
 
     *is_saved = status == HR_OK;
+    if (*is_saved)
+        *p->of->rounds_saved = head->rounds_done;
     tidy(p->of, name, path, status);
     return is_bearable(p->of, status) ? HR_OK : status;
 }
@@ -237,7 +239,8 @@ hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)
     /* Nobody is left alone in the save, which all ranks have to call. */
     status = prepare(&p, &head, &rounds, &name);
     status = hr_group_agree(snapshot->run->worker->group, status);
-    if (status == HR_OK)
+    if (status == HR_OK &&
+        (is_latents(snapshot) || head.rounds_done != *snapshot->rounds_saved))
         status = save(&p, &head, name, is_saved);
     hr_free(name);
     hr_free(p.list);

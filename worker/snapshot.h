@@ -11,13 +11,14 @@ typedef struct hr_snapshot {
     const hr_halo *halo;
     const hr_rounds *rounds;
     const hr_minutes *minutes;
-    bool is_last; /* all steps of the run are done */
+    bool is_last;          /* all steps of the run are done */
+    int64_t *rounds_saved; /* done at the last checkpoint of this render; -1: none yet */
 } hr_snapshot;
 
 /* Collective over the worker's group; does nothing where no such file is wanted, and on a
  * dry device. Midway a checkpoint in the run's folder, of which the newest are kept; at
  * the last meeting the latents, after which no checkpoint is, or, of a render that stops
- * at a step, a checkpoint. Tells the user on rank 0.
+ * at a step, a checkpoint; never the same one twice. Tells the user on rank 0.
  *
  * What could not be written for lack of room or rights is no failure (*is_saved is
  * false), but for the checkpoint of a render that stops at a step. */
