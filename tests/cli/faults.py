@@ -278,7 +278,7 @@ class Walk:
             lines = run.error_lines()
             if not lines or (len(lines) > 1 and not case.stays):
                 wrong.append(f"{len(lines)} lines of errors, expected 1")
-            elif not re.search(words, lines[0]):
+            elif not any(re.search(words, line) for line in lines):
                 wrong.append(f"the log does not name the cause ({words})")
             elif case.rank > 0 and "error: " not in run.errors[case.rank] and not any(
                     f"rank {case.rank} (" in line for line in lines):  # before the ranks have numbers it speaks itself
