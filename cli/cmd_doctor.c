@@ -134,6 +134,11 @@ static void check_ranks(void)
         snprintf(line, sizeof line, "no mpirun: videos are rendered on one rank");
     else if (run_silently(command) == 0)
         snprintf(line, sizeof line, "%s; 2 ranks work", launcher);
+    else if (geteuid() == 0 && getenv("OMPI_ALLOW_RUN_AS_ROOT") == NULL)
+        snprintf(line, sizeof line,
+                 "%s; started by root it wants OMPI_ALLOW_RUN_AS_ROOT=1 and "
+                 "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
+                 launcher);
     else
         snprintf(line, sizeof line,
                  "%s; 2 ranks do not start: mpirun -n 2 haloreel render --help says why",
