@@ -15,7 +15,7 @@ class Faults(unittest.TestCase):
         self.walk = faults.Walk()
         self.addCleanup(self.walk.close)
 
-    @unittest.skipIf(SANITIZED, "slow: see docs/testing.md for the walk under the sanitizers")
+    @unittest.skipIf(SANITIZED, "slow under the sanitizers")
     def test_sample(self):
         cases, n_of_all, results = [], 0, []
         for scenario, n, count in SAMPLE:
