@@ -78,9 +78,10 @@ static int be_a_rank(char **argv)
     printf("rank %d: %s; in time: %d; recovers: %d; lost: %d\n", rank,
            hr_status_name(status), hr_clock_seconds() - start < 8,
            hr_world_recover(world) == HR_OK, lost);
+    fflush(stdout);
+    usleep(500000); /* others look now for who is gone: not for this one */
     pid = hr_world_rank_info(world, victim)->pid;
     hr_world_close(world);
-    fflush(stdout);
     if (kill((pid_t)pid, SIGKILL) != 0 && errno != ESRCH) /* mpirun waits for it */
         return 1;
     return hr_mem_live_blocks() == 0 ? 69 : 1;
