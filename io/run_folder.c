@@ -324,7 +324,8 @@ void hr_run_folder_drop_others(const hr_run_folder *run)
     const char *result = hr_run_folder_result(run);
     char *path = NULL;
 
-    (void)clear_damaged(run); /* says what it cannot */
+    (void)clear_damaged(run);                                   /* says what it cannot */
+    (void)hr_folder_clear(run->folder, ".latents.h5.", "part"); /* of a killed process */
     for (size_t i = 0; i < N_RESULTS; i++) {
         if (join(run->folder, result_names[i], &path) != HR_OK)
             return;
