@@ -88,14 +88,3 @@ void film_case_rest(const char *folder, const hr_film *film, const char *path)
     hr_test_ok(film_case_append(writer, film->n_pictures));
     hr_test_ok(hr_segments_finish(writer, path));
 }
-
-void film_case_same(const char *a, const char *b)
-{
-    size_t n_a, n_b;
-    char *of_a = hr_test_read(a, &n_a), *of_b = hr_test_read(b, &n_b);
-
-    assert_int_equal(n_a, n_b);
-    assert_memory_equal(of_a, of_b, n_a);
-    hr_free(of_a);
-    hr_free(of_b);
-}

@@ -27,7 +27,4 @@ void film_case_part(const char *folder, const hr_film *film, int64_t end);
 /* Begins, or goes on, to the end. */
 void film_case_rest(const char *folder, const hr_film *film, const char *path);
 
-/* Asserts that two files hold the same bytes. */
-void film_case_same(const char *a, const char *b);
-
 #endif

@@ -56,11 +56,11 @@ static void test_bytes_do_not_depend_on_interruptions(void **state)
         hr_segments_close(writer);
     }
     film_case_rest(folder, &film, stopped);
-    film_case_same(whole, stopped);
+    hr_test_same_files(whole, stopped);
     assert_int_equal(hr_test_count_entries(base), 2);
     film_case_part(folder, &film, FILM_PICTURES); /* only the joining is left to do */
     film_case_rest(folder, &film, stopped);
-    film_case_same(whole, stopped);
+    hr_test_same_files(whole, stopped);
 }
 
 /* The joined film against its segments: the same pictures, one after another. */
@@ -126,7 +126,7 @@ static void test_one_segment(void **state)
         }
         hr_test_ok(hr_video_finish(writer));
         film_case_rest(folder, &film, joined);
-        film_case_same(plain, joined);
+        hr_test_same_files(plain, joined);
     }
 }
 
@@ -186,7 +186,7 @@ static void test_pictures(void **state)
         film_case_paint(rgb, i);
         hr_test_ok(hr_frames_write(base, 0, rgb, FILM_WIDTH, FILM_HEIGHT));
         snprintf(name, sizeof name, "frame-%04d.png", (int)i + 1);
-        film_case_same(again, hr_test_path(hr_test_path(base, "frames"), name));
+        hr_test_same_files(again, hr_test_path(hr_test_path(base, "frames"), name));
     }
 }
 

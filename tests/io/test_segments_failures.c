@@ -60,7 +60,7 @@ static void check_damage(const char *base, const hr_film *film, const damage *d)
     assert_int_equal(hr_segments_done(writer), d->kept);
     hr_segments_close(writer);
     film_case_rest(folder, film, path);
-    film_case_same(path, whole);
+    hr_test_same_files(path, whole);
 }
 
 static void test_damaged_segments(void **state)
@@ -149,7 +149,7 @@ static void test_a_full_disk(void **state)
     hr_segments_close(writer);
     assert_int_equal(hr_test_count_entries(folder), 2);
     film_case_rest(folder, &film, path);
-    film_case_same(whole, path);
+    hr_test_same_files(whole, path);
 }
 
 /* Says how much is wanted and how much there is. */
@@ -221,7 +221,7 @@ static void test_calls_fail(void **state)
         n_failed += status != HR_OK;
         if (status != HR_OK)
             film_case_rest(folder, &film, path);
-        film_case_same(hr_test_path(base, "whole.mp4"), path);
+        hr_test_same_files(hr_test_path(base, "whole.mp4"), path);
         assert_int_equal(hr_test_count_entries(base), 2);
     }
     print_message("%d of 72 calls failed\n", n_failed);

@@ -162,3 +162,14 @@ int hr_test_leak_teardown(void **state)
         print_error("%zu blocks of this test are still alive\n", more);
     return more > 0 ? -1 : 0;
 }
+
+void hr_test_same_files(const char *a, const char *b)
+{
+    size_t n_a, n_b;
+    char *of_a = hr_test_read(a, &n_a), *of_b = hr_test_read(b, &n_b);
+
+    assert_int_equal(n_a, n_b);
+    assert_memory_equal(of_a, of_b, n_a);
+    hr_free(of_a);
+    hr_free(of_b);
+}

@@ -24,6 +24,8 @@ const char *hr_test_path(const char *folder, const char *name);
  */
 char *hr_test_read(const char *path, size_t *n_bytes);
 void hr_test_write(const char *path, const void *data, size_t n_bytes);
+/* Asserts that two files hold the same bytes. */
+void hr_test_same_files(const char *a, const char *b);
 
 /* How many entries a folder has, without "." and "..". */
 size_t hr_test_count_entries(const char *folder);

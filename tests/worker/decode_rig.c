@@ -133,17 +133,6 @@ void hr_decode_rig_same_receipts(const hr_receipt *a, const hr_receipt *b)
     hr_text_free(&difference);
 }
 
-void hr_decode_rig_same_files(const char *a, const char *b)
-{
-    size_t n_a, n_b;
-    char *of_a = hr_test_read(a, &n_a), *of_b = hr_test_read(b, &n_b);
-
-    assert_int_equal(n_a, n_b);
-    assert_memory_equal(of_a, of_b, n_a);
-    hr_free(of_a);
-    hr_free(of_b);
-}
-
 /* Decodes on rank 0 alone, while the others do not. */
 hr_status hr_decode_rig_alone(hr_decode_case *v)
 {

@@ -51,6 +51,5 @@ hr_status hr_decode_rig_alone(hr_decode_case *v);
 /* For one step of the video; to be freed. */
 hr_receipt *hr_decode_rig_receipt(const hr_decode_case *v);
 void hr_decode_rig_same_receipts(const hr_receipt *a, const hr_receipt *b);
-void hr_decode_rig_same_files(const char *a, const char *b);
 
 #endif
