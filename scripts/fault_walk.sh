@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The whole fault walk, which takes hours: fault_walk.sh [PROGRAM [OPTION...]], PROGRAM a
-# haloreel-faults (build-test/haloreel-faults), options those of tests/cli/faults.py.
+# The fault walk, all of it or what is asked for: fault_walk.sh [PROGRAM [OPTION...]], PROGRAM a
+# haloreel-faults (build-test/haloreel-faults), options those of tests/cli/fault_walk.py. All takes
+# hours; with --cover about one.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 program=${1:-build-test/haloreel-faults}
 shift $(($# < 1 ? $# : 1))
-exec python3 tests/cli/faults.py "$program" "$@"
+exec python3 tests/cli/fault_walk.py "$program" "$@"

@@ -1,27 +1,21 @@
 """Makes the calls of a small render fail one by one (base/fault.h) and looks at how it ends.
 
-    python3 tests/cli/faults.py build/haloreel-faults [--ranks 1,2,4] [--scenarios render,...]
-        [--sample N] [--only TEXT] [--jobs N] [--log FILE] [--list]
-
 First each scenario runs without a fault and tells its places: calls that can fail, by point and line of the
 source (of memory: by caller). Then, for each place, the first, the middle and the last pass fail alone, and
 the middle one with all later calls of that point; on the first rank and on the last. However such a run ends,
 the same command has to make the right video then.
 """
-import argparse
 import concurrent.futures
 import dataclasses
 import json
 import os
-import random
 import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
-import time
 import traceback
+import zlib
 
 from harness import FAULTS, SOURCE
 from ranks import MPI_ENVIRONMENT, Result, end_ranks, start_ranks
@@ -152,6 +146,12 @@ def hashes(folder):
     return receipt["latent_hashes"], receipt["frame_hashes"]
 
 
+def ways(n_passes):
+    """The four ways in which a place fails: (pass, with all later ones)."""
+    middle = (n_passes + 1) // 2
+    return [(1, False), (middle, False), (n_passes, False), (middle, True)]
+
+
 def left_parts(folder):
     return [os.path.join(root, name) for root, _, names in os.walk(folder) for name in names
             if name.endswith(".part") and "wrapped" not in root]
@@ -223,13 +223,26 @@ class Walk:
         return trace
 
     def cases(self, scenario, n):
-        trace, cases = self.trace(scenario, n), []
-        for rank in sorted({0, n - 1}):
-            for (point, place), n_passes in trace.passes[rank].items():
-                middle = (n_passes + 1) // 2
-                cases += [Case(scenario, n, rank, point, place, at, False) for at in sorted({1, middle, n_passes})]
-                cases.append(Case(scenario, n, rank, point, place, middle, True))
-        return cases
+        trace = self.trace(scenario, n)
+        return [Case(scenario, n, rank, *place, at, stays) for rank in sorted({0, n - 1})
+                for place, n_passes in trace.passes[rank].items() for at, stays in dict.fromkeys(ways(n_passes))]
+
+    def cover(self, scenarios, n):
+        """One case for each place, and a line for each scenario and rank of how many places there are."""
+        render, cases, lines = self.trace("render", n), [], []
+        for scenario in scenarios:
+            trace = self.trace(scenario, n) if scenario != "render" else render
+            for rank in sorted({0, n - 1}):
+                passes = trace.passes[rank]
+                new = [place for place in passes if scenario == "render" or place not in render.passes[rank]]
+                cases += [Case(scenario, n, rank, *place, *self.way(n, rank, place, passes[place])) for place in new]
+                lines.append(f"{scenario} on {n}, rank {rank}: {len(passes)} places, {len(new)} to walk" +
+                             (f", {len(passes) - len(new)} as in render" if scenario != "render" else ""))
+        return cases, lines
+
+    def way(self, n, rank, place, n_passes):
+        turn = max(0, 2 * n.bit_length() - 3) + (rank > 0) + zlib.crc32(f"{place[0]} {self.name(place[1])}".encode())
+        return ways(n_passes)[turn % 4]
 
     def walk(self, case):
         """(exit code, whether the fault was met, what is wrong)"""
@@ -315,63 +328,8 @@ def summary(results):
     """Lines about [(case, (code, was met, what is wrong))]."""
     by_code, places = {}, {(case.point, case.place) for case, _ in results}
     for _, (code, is_met, _) in results:
-        key = f"exit {code}" if is_met else "not met"
+        key = "not met" if not is_met else "survived" if code == 0 else f"exit {code}"
         by_code[key] = by_code.get(key, 0) + 1
     ends = ", ".join(f"{n} x {key}" for key, n in sorted(by_code.items()))
     n_bad = sum(bool(wrong) for _, (_, _, wrong) in results)
     return f"{len(results)} faults at {len(places)} places walked: {ends}; {n_bad} wrong"
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--ranks", default="1,2,4")
-    parser.add_argument("--scenarios", default="")
-    parser.add_argument("--sample", type=int, default=0, help="so many of them, always the same ones; 0: all")
-    parser.add_argument("--only", default="", help="a regular expression that the case has")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--log", help="a line of JSON for each case; those that are in it are not walked again")
-    parser.add_argument("--list", action="store_true")
-    options = parser.parse_args()
-    walk = Walk()
-    try:
-        return walk_with(walk, options)
-    finally:
-        walk.close()
-
-
-def walk_with(walk, options):
-    cases, results, begin = [], [], time.monotonic()
-    for scenario in options.scenarios.split(",") if options.scenarios else walk.SCENARIOS:
-        for n in options.ranks.split(","):
-            cases += walk.cases(scenario, int(n))
-    cases = [case for case in cases if re.search(options.only, f"{case} {walk.name(case.place)}")]
-    random.Random(1).shuffle(cases)
-    done = set()
-    if options.log and os.path.exists(options.log):
-        with open(options.log) as file:
-            done = {json.loads(line)["case"] for line in file}
-    cases = [case for case in cases if str(case) not in done][:options.sample or None]
-    if options.list:
-        for case in cases:
-            print(case, walk.name(case.place))
-        return 0
-
-    def tell(case, result):
-        results.append((case, result))
-        code, is_met, wrong = result
-        if options.log:
-            with open(options.log, "a") as file:
-                file.write(json.dumps({"case": str(case), "at": walk.name(case.place), "code": code, "met": is_met,
-                                       "wrong": wrong}) + "\n")
-        if wrong:
-            print(f"WRONG {case} ({walk.name(case.place)})", *wrong, sep="\n    ", flush=True)
-        elif len(results) % 100 == 0:
-            print(f"{len(results)} of {len(cases)}, {time.monotonic() - begin:.0f} s", flush=True)
-
-    walk.walk_all(cases, options.jobs, tell)
-    print(f"{summary(results)}; {time.monotonic() - begin:.0f} s")
-    return 1 if any(wrong for _, (_, _, wrong) in results) else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
