@@ -7,7 +7,10 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
+#include <libgen.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -117,6 +120,39 @@ bool hr_folder_has_more(const char *path, const char *except)
     if (folder != NULL)
         closedir(folder);
     return found;
+}
+
+/* A file system that cannot flush a folder says EINVAL. */
+hr_status hr_folder_flush(const char *path)
+{
+    int fd = hr_fault_errno("file.open", EMFILE)
+                 ? -1
+                 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool is_flushed = fd >= 0 && !hr_fault_errno("file.sync", EIO) &&
+                      (fsync(fd) == 0 || errno == EINVAL);
+    int error = errno;
+
+    if (fd >= 0)
+        close(fd);
+    return is_flushed ? HR_OK
+                      : hr_fail(HR_ERR_IO, "cannot flush the folder %s: %s", path,
+                                strerror(error));
+}
+
+hr_status hr_path_move(const char *from, const char *to)
+{
+    char *copy = hr_strdup(to); /* dirname writes into it */
+    hr_status status;
+
+    if (copy == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a path");
+    if (!hr_fault_errno("file.rename", EACCES) && rename(from, to) == 0)
+        status = hr_folder_flush(dirname(copy));
+    else
+        status =
+            hr_fail(HR_ERR_IO, "cannot move %s to %s: %s", from, to, strerror(errno));
+    hr_free(copy);
+    return status;
 }
 
 hr_status hr_disk_available(const char *path, uint64_t *out)

@@ -20,6 +20,12 @@ bool hr_folder_has_more(const char *path, const char *except);
 /* Removes a file; none is fine. */
 hr_status hr_file_remove(const char *path);
 
+/* Brings the names of a folder to the disk. Some file systems cannot: that is fine. */
+hr_status hr_folder_flush(const char *path);
+/* Renames a file or folder; what rename(2) replaces is replaced. The new name is on the
+ * disk at the end. */
+hr_status hr_path_move(const char *from, const char *to);
+
 /* Bytes free for this user on the disk of an existing path. */
 hr_status hr_disk_available(const char *path, uint64_t *out);
 /* HR_ERR_NOMEM (logged with both numbers) when fewer than `bytes` are free for `what`. */

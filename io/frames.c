@@ -2,13 +2,13 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "io/disk.h"
 #include "io/picture.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -82,7 +82,5 @@ hr_status hr_frames_move(const char *from, const char *to)
     HR_TRY(hr_frames_drop(to, 0));
     if (hr_fault_errno("file.rmdir", EACCES) || (rmdir(to) != 0 && errno != ENOENT))
         return cannot("remove", to);
-    if (hr_fault_errno("file.rename", EACCES) || rename(from, to) != 0)
-        return cannot("make", to);
-    return HR_OK;
+    return hr_path_move(from, to);
 }

@@ -14,7 +14,7 @@ hr_status hr_frames_path(const char *folder, int64_t i, hr_text *out);
 hr_status hr_frames_write(const char *folder, int64_t i, const float *rgb, int64_t width,
                           int64_t height);
 /* Gives the folder another place on the same disk, instead of an older folder with
- * nothing but numbered pictures. */
+ * nothing but numbered pictures; its new name is on the disk at the end. */
 hr_status hr_frames_move(const char *from, const char *to);
 
 /* Removes the pictures from `first` on (0: all), also half-written ones; of a folder that

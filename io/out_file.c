@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/disk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -179,22 +180,6 @@ const char *hr_out_file_part_path(const hr_out_file *file)
     return file->part;
 }
 
-/* The new name is on the disk only when its folder is. Some file systems cannot flush a
- * folder and say EINVAL. */
-static hr_status flush_folder(hr_out_file *file)
-{
-    int fd = hr_fault_errno("file.open", EMFILE)
-                 ? -1
-                 : open(file->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    if (fd < 0)
-        return failed(file, "open the folder of");
-    if (hr_fault_errno("file.sync", EIO) || (fsync(fd) != 0 && errno != EINVAL))
-        failed(file, "flush the folder of");
-    close(fd);
-    return file->status;
-}
-
 hr_status hr_out_file_commit(hr_out_file *file)
 {
     hr_status status;
@@ -211,7 +196,7 @@ hr_status hr_out_file_commit(hr_out_file *file)
     if (file->status != HR_OK)
         unlink(file->part);
     else
-        flush_folder(file);
+        file->status = hr_folder_flush(file->folder);
     status = file->status;
     destroy(file);
     return status;

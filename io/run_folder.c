@@ -221,13 +221,6 @@ static hr_status find_old_name(const char *folder, hr_text *out)
     return hr_fail(HR_ERR_IO, "%s: there are %d old runs beside it", folder, MAX_OLD);
 }
 
-static hr_status move(const char *from, const char *to)
-{
-    if (!hr_fault_errno("file.rename", EACCES) && rename(from, to) == 0)
-        return HR_OK;
-    return hr_fail(HR_ERR_IO, "cannot move %s to %s: %s", from, to, strerror(errno));
-}
-
 /* A result that lies elsewhere goes with its run. */
 static hr_status move_result(const char *file, const char *old)
 {
@@ -238,7 +231,7 @@ static hr_status move_result(const char *file, const char *old)
     if (access(file, F_OK) != 0)
         return HR_OK;
     HR_TRY(join(old, slash != NULL ? slash + 1 : file, &to));
-    status = move(file, to);
+    status = hr_path_move(file, to);
     hr_free(to);
     return status;
 }
@@ -249,7 +242,7 @@ static hr_status set_aside(const hr_run_options *options, hr_run_folder *run)
     hr_status status;
 
     HR_TRY_GOTO(find_old_name(run->folder, &old), done);
-    HR_TRY_GOTO(move(run->folder, old.s), done);
+    HR_TRY_GOTO(hr_path_move(run->folder, old.s), done);
     hr_info("%s: the run that was there is in %s now", run->folder, old.s);
     hr_lock_close(run->lock);
     run->lock = NULL;

@@ -51,6 +51,26 @@ static void test_remove(void **state)
     assert_int_equal(access(hr_test_path(base, "kept/2"), F_OK), 0);
 }
 
+static void test_move(void **state)
+{
+    const char *base = hr_test_folder(), *to = hr_test_path(base, "b/2");
+
+    (void)state;
+    make(base, "1");
+    hr_test_fails(HR_ERR_IO, "1 to ", hr_path_move(hr_test_path(base, "1"), to));
+    hr_test_ok(hr_folder_create(hr_test_path(base, "b")));
+    hr_test_ok(hr_path_move(hr_test_path(base, "1"), to));
+    assert_int_equal(access(to, F_OK), 0);
+    hr_fault_set("file.rename:1");
+    hr_test_fails(HR_ERR_IO, "cannot move ", hr_path_move(to, hr_test_path(base, "3")));
+    /* The name is there, but may be gone after a crash. */
+    hr_fault_set("file.sync:1");
+    hr_test_fails(HR_ERR_IO, "cannot flush the folder ",
+                  hr_path_move(to, hr_test_path(base, "b/3")));
+    hr_fault_set(NULL);
+    hr_test_release_log();
+}
+
 static void test_clear(void **state)
 {
     const char *folder = hr_test_folder();
@@ -106,6 +126,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(test_create, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_remove, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_move, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_clear, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_has_more, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_disk, hr_test_leak_teardown),

@@ -1,4 +1,5 @@
 /* Numbered pictures: written, dropped from one on, moved to their place as a whole. */
+#include "base/fault.h"
 #include "io/frames.h"
 #include "support/test_util.h"
 
@@ -64,6 +65,10 @@ static void test_moved_instead_of_an_older_one(void **state)
     hr_test_ok(hr_frames_move(from, to));
     assert_int_equal(hr_test_count_entries(to), 2);
     assert_int_equal(hr_test_count_entries(base), 1);
+    write_film(from, 1);
+    hr_fault_set("file.sync:1"); /* of the name */
+    hr_test_fails(HR_ERR_IO, "cannot flush the folder ", hr_frames_move(from, to));
+    hr_fault_set(NULL);
 }
 
 static void test_other_files_are_not_removed(void **state)
@@ -78,7 +83,7 @@ static void test_other_files_are_not_removed(void **state)
     hr_test_fails(HR_ERR_IO, "frames: ", hr_frames_move(from, to));
     assert_true(exists(to, "notes.txt"));
     assert_true(exists(from, "frame-0001.png"));
-    hr_test_fails(HR_ERR_IO, "cannot make folder",
+    hr_test_fails(HR_ERR_IO, "cannot move ",
                   hr_frames_move(from, hr_test_path(base, "no/frames")));
 }
 
