@@ -172,7 +172,7 @@ static bool spans_hosts(int fd)
 }
 
 /* Seconds since the run wrote its status, or since the lock was written; negative when it
- * has ended. */
+ * has ended. Its host's clock may be ahead of ours: that is news of just now. */
 static double silence(const char *folder, int fd)
 {
     hr_run_report report;
@@ -180,6 +180,7 @@ static double silence(const char *folder, int fd)
     hr_text path = {0};
     time_t last = 0;
     bool has_ended = false;
+    double seconds;
 
     if (fstat(fd, &info) == 0)
         last = info.st_mtim.tv_sec;
@@ -191,7 +192,8 @@ static double silence(const char *folder, int fd)
         hr_run_report_free(&report);
     }
     hr_text_free(&path);
-    return has_ended ? -1 : difftime(time(NULL), last);
+    seconds = difftime(time(NULL), last);
+    return has_ended ? -1 : seconds > 0 ? seconds : 0;
 }
 
 /* The lock was free; `h` is who wrote it, and `sure` that such a process would hold it.

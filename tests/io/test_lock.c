@@ -186,6 +186,8 @@ static void test_disk_cannot_tell(void **state)
     make_older(path, 1000);
     write_status(folder, "running", time(NULL) - 500);
     refuses(folder, "last news 8:2");
+    write_status(folder, "running", time(NULL) + 90); /* the clock of its host is ahead */
+    refuses(folder, "last news 0:00");
     write_status(folder, "running", time(NULL) - 700);
     takes_over(folder);
     write_lock(folder, "elsewhere", "5", 1, 1);
