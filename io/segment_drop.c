@@ -2,6 +2,7 @@
 
 #include "base/fault.h"
 #include "base/log.h"
+#include "io/disk.h"
 #include "io/frames.h"
 
 #include <dirent.h>
@@ -33,13 +34,6 @@ static hr_status cannot(const char *do_what, const char *path)
     return hr_fail(HR_ERR_IO, "cannot %s %s: %s", do_what, path, strerror(errno));
 }
 
-static hr_status remove_file(const char *path)
-{
-    if (!hr_fault_errno("file.unlink", EACCES) && (unlink(path) == 0 || errno == ENOENT))
-        return HR_OK;
-    return cannot("remove", path);
-}
-
 static hr_status remove_folder(const char *path)
 {
     if (!hr_fault_errno("file.rmdir", EACCES) &&
@@ -67,7 +61,7 @@ hr_status hr_segment_files_drop(const char *folder, int64_t index, bool *behind)
         path.length = 0;
         status = hr_text_printf(&path, "%s/%s", folder, entry->d_name);
         if (status == HR_OK)
-            status = remove_file(path.s);
+            status = hr_file_remove(path.s);
     }
     closedir(dir);
     hr_text_free(&path);
@@ -85,7 +79,7 @@ hr_status hr_segment_files_drop_backwards(const char *folder, int64_t n)
             path.length = 0;
             status = hr_segment_file_path(folder, i, endings[e], &path);
             if (status == HR_OK)
-                status = remove_file(path.s);
+                status = hr_file_remove(path.s);
         }
     hr_text_free(&path);
     return status;
