@@ -20,6 +20,9 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "cli"))
 
+if sys.argv[1:] in ([], ["-h"], ["--help"]):
+    sys.exit(__doc__.strip())
+
 from faults import JOB, hashes, left_parts, read  # noqa: E402
 from harness import FAULTS, SOURCE  # noqa: E402
 from ranks import MPI_ENVIRONMENT, Result, end_ranks, start_ranks  # noqa: E402
@@ -47,6 +50,7 @@ class Try:
 
     def __init__(self, folder, n, arguments, fault):
         self.folder, self.n, self.begin = folder, n, time.monotonic()
+        self.has_launcher_hung = False
         env = {"HALOREEL_CONFIGS": os.path.join(SOURCE, "configs"), **({"HR_FAULT": fault} if fault else {})}
         command = [FAULTS, *arguments]
         if n > 1:
@@ -79,6 +83,7 @@ class Try:
         """(exit codes, what was said); a try that hangs is a failure of the test."""
         if self.n > 1:
             result = end_ranks(self.folder, self.n, self.process, DEADLINE)
+            self.has_launcher_hung = result.code is None
             return result.codes, str(result)
         code = self.process.wait(timeout=DEADLINE)
         return [code], read(os.path.join(self.folder, "error")).decode(errors="replace")
@@ -124,6 +129,8 @@ class Test:
                 one.kill([self.random.choice(pids)] if pids and how != "all" else pids)
         codes, said = one.end()
         self.n_tries += 1
+        if one.has_launcher_hung:
+            self.tell(f"mpirun did not end, {DEADLINE} s after all of its ranks had: {codes}")
         self.n_resumed += "going on at step" in said or "going on with the decoding" in said
         if not set(codes) <= ENDS:
             raise AssertionError(f"{n} ranks, killed {how} ({fault or moment}): exit codes {codes}\n{said}")

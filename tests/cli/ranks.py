@@ -56,12 +56,24 @@ def start_ranks(folder, n, command, env=None, on_rank=None, deadline=DEADLINE):
 
 
 def end_ranks(folder, n, process, deadline=DEADLINE):
-    code = process.wait(timeout=deadline)
+    """Open MPI's launcher may wait for ever where all ranks are killed in their start: ended, code None."""
     wrapped = os.path.join(folder, "wrapped")
+    try:
+        code = process.wait(timeout=deadline)
+    except subprocess.TimeoutExpired:
+        if not all_ended(wrapped, n):
+            raise
+        code = None
+        process.kill()
+        process.wait()
     until = time.monotonic() + 20  # a rank may end a little behind the launcher
-    while time.monotonic() < until and not all(Result.read(wrapped, "code", r) for r in range(n)):
+    while time.monotonic() < until and not all_ended(wrapped, n):
         time.sleep(0.02)
     return Result(wrapped, n, code)
+
+
+def all_ended(wrapped, n):
+    return all(Result.read(wrapped, "code", r) for r in range(n))
 
 
 class Result:
