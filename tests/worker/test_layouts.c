@@ -1,16 +1,12 @@
 /* HR_TEST_RANKS: long videos have the same bits on any layout, with any number of
  * threads; memory does not grow with their length; a failure ends all ranks alike. */
-#include "worker/pipeline.h"
+#include "worker/long_jobs.h"
 
 #include "base/memory.h"
 #include "coordinator/layout.h"
 #include "support/ranks.h"
 
 #include <string.h>
-
-static const hr_pipeline_model sharded = {"wan21-tiny", 0, 3, 4}; /* 4 heads */
-static const hr_pipeline_model deep = {"wan21-odd", 1, 5, 1};     /* guidance */
-static const hr_pipeline_model experts = {"wan22-moe", 0, 2, 2};  /* two of them */
 
 /* What fewer ranks test is left out; of 4, one is idle at times. */
 static bool suits(const hr_pipeline_model *model, const hr_layout *layout, int n_ranks)
@@ -19,52 +15,6 @@ static bool suits(const hr_pipeline_model *model, const hr_layout *layout, int n
 
     return size <= n_ranks && size > (n_ranks == 3 ? 2 : n_ranks / 2) &&
            hr_pipeline_allows(model, layout);
-}
-
-/* 11 latent frames, windows of 3, one shared: 5 windows of a fixed grid, 5 or 6 of a
- * moving one. */
-static void make_long(hr_job *job)
-{
-    job->steps = 3;
-    job->frames = 41;
-    job->window_frames = 9;
-    job->window_overlap = 4;
-    job->anchor = HR_ANCHOR_FIRST;
-}
-
-/* The second expert comes at step 3. */
-static void make_for_experts(hr_job *job)
-{
-    make_long(job);
-    job->steps = 5;
-}
-
-static void make_fixed(hr_job *job)
-{
-    make_long(job);
-    job->grid = HR_GRID_FIXED;
-    job->window_overlap = 8; /* frames of three windows */
-    job->window_frames = 13;
-    job->anchor = HR_ANCHOR_NONE;
-    job->blend = HR_BLEND_TRIANGLE;
-    job->sampler = HR_JOB_EULER;
-}
-
-static void make_previous(hr_job *job)
-{
-    make_long(job);
-    job->anchor = HR_ANCHOR_PREVIOUS;
-    job->rng = HR_JOB_PHILOX;
-    job->noise = HR_NOISE_INDEPENDENT;
-    job->sampler = HR_JOB_DPMPP;
-    job->decode = HR_DECODE_WINDOWED;
-}
-
-/* Two windows: fewer than groups of some layouts. */
-static void make_short(hr_job *job)
-{
-    make_long(job);
-    job->frames = 17;
 }
 
 typedef struct bytes {
@@ -140,32 +90,32 @@ static void check_layouts(hr_group *all, const hr_pipeline_model *model,
 
 static void shards_and_windows(hr_group *all)
 {
-    check_layouts(all, &sharded, make_long, true);
+    check_layouts(all, &hr_long_sharded, hr_long_job, true);
 }
 
 static void many_stages(hr_group *all)
 {
-    check_layouts(all, &deep, make_long, false);
+    check_layouts(all, &hr_long_deep, hr_long_job, false);
 }
 
 static void two_experts(hr_group *all)
 {
-    check_layouts(all, &experts, make_for_experts, false);
+    check_layouts(all, &hr_long_experts, hr_long_job_experts, false);
 }
 
 static void fixed_grid(hr_group *all)
 {
-    check_layouts(all, &sharded, make_fixed, false);
+    check_layouts(all, &hr_long_sharded, hr_long_job_fixed, false);
 }
 
 static void anchored_on_the_previous_window(hr_group *all)
 {
-    check_layouts(all, &sharded, make_previous, false);
+    check_layouts(all, &hr_long_sharded, hr_long_job_previous, false);
 }
 
 static void more_groups_than_windows(hr_group *all)
 {
-    check_layouts(all, &sharded, make_short, false);
+    check_layouts(all, &hr_long_sharded, hr_long_job_short, false);
 }
 
 /* Samples what is allocated: asked before each unit and frame. */
@@ -183,7 +133,7 @@ static size_t memory_of(hr_group *all, void (*change)(hr_job *job))
     size_t before = hr_mem_live_bytes(), peak = 0;
     int n_groups = hr_group_size(all) < 4 ? hr_group_size(all) : 4;
     const hr_worker_hooks hooks = {.wish = watch_memory, .user = &peak};
-    bytes files = render(all, &sharded,
+    bytes files = render(all, &hr_long_sharded,
                          (hr_pipeline_options){
                              .change = change,
                              .threads = 1,
@@ -197,7 +147,7 @@ static size_t memory_of(hr_group *all, void (*change)(hr_job *job))
 
 static void make_four_times_as_long(hr_job *job)
 {
-    make_long(job);
+    hr_long_job(job);
     job->frames = 4 * 44 - 3;
 }
 
@@ -207,7 +157,7 @@ static void make_four_times_as_long(hr_job *job)
 static void memory_does_not_grow_with_the_video(hr_group *all)
 {
     size_t frame_bytes = (size_t)16 * 4 * 6 * sizeof(float); /* [C, h, w] */
-    size_t one = memory_of(all, make_long);
+    size_t one = memory_of(all, hr_long_job);
     size_t four = memory_of(all, make_four_times_as_long);
 
     print_message("%zu bytes for 11 latent frames, %zu for 44\n", one, four);
@@ -220,11 +170,11 @@ static bool is_as_estimated(hr_group *all, const hr_pipeline_options *options,
 {
     const hr_traffic_stats *sent = &real->stage_traffic[HR_STAGE_DENOISE];
     const hr_traffic_stats *counted;
-    hr_golden *golden = hr_golden_open(sharded.name);
+    hr_golden *golden = hr_golden_open(hr_long_sharded.name);
     hr_estimate estimate;
 
-    hr_pipeline_estimate_rank(golden, hr_golden_run_at(golden, sharded.run), options,
-                              hr_group_rank(all), hr_group_size(all), &estimate);
+    hr_pipeline_estimate_rank(golden, hr_golden_run_at(golden, hr_long_sharded.run),
+                              options, hr_group_rank(all), hr_group_size(all), &estimate);
     hr_golden_close(golden);
     counted = &estimate.stage_traffic[HR_STAGE_DENOISE];
     for (int i = 0; i < HR_TRAFFIC_COUNT; i++)
@@ -251,15 +201,15 @@ static void estimates_are_what_is_done(hr_group *all)
 {
     for (int i = 0; i < HR_PIPELINE_N_LAYOUTS; i++) {
         hr_render_times times;
-        hr_pipeline_options options = {.change = make_long,
+        hr_pipeline_options options = {.change = hr_long_job,
                                        .threads = 1,
                                        .layout = hr_pipeline_layouts[i],
                                        .times = &times};
         bytes files;
 
-        if (!suits(&sharded, &hr_pipeline_layouts[i], hr_group_size(all)))
+        if (!suits(&hr_long_sharded, &hr_pipeline_layouts[i], hr_group_size(all)))
             continue;
-        files = render(all, &sharded, options);
+        files = render(all, &hr_long_sharded, options);
         hr_free(files.data);
         hr_test_on_all(all, is_as_estimated(all, &options, &times));
     }
@@ -268,17 +218,17 @@ static void estimates_are_what_is_done(hr_group *all)
 /* Renders where something goes wrong, on all ranks alike. */
 static void check_failure(hr_group *all, hr_pipeline_options options, hr_status expected)
 {
-    hr_golden *golden = hr_golden_open(sharded.name);
+    hr_golden *golden = hr_golden_open(hr_long_sharded.name);
     const char *folder = hr_test_folder();
 
     options.folder = folder;
     options.group = all;
     options.threads = 1;
-    options.change = make_long;
+    options.change = hr_long_job;
     options.layout = (hr_layout){hr_group_size(all), 1, 1, 1};
     options.expected = expected;
     hr_test_catch_log();
-    hr_pipeline_render(golden, hr_golden_run_at(golden, sharded.run), &options);
+    hr_pipeline_render(golden, hr_golden_run_at(golden, hr_long_sharded.run), &options);
     hr_test_release_log();
     hr_golden_close(golden);
     hr_test_ok(hr_world_recover(hr_group_world(all)));

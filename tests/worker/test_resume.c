@@ -8,6 +8,13 @@
 
 #include <stdio.h>
 
+/* Shorter, as it is rendered again and again. */
+static void make_for_experts(hr_job *job)
+{
+    hr_long_job_experts(job);
+    job->frames = 25;
+}
+
 /* From a file to a step, which some frames may have passed, and from there to the end. */
 static void go_on_by_a_step(hr_trial *t, const char *path)
 {
@@ -84,33 +91,33 @@ static void cut_everywhere(hr_group *all, const hr_pipeline_model *model,
 static void anchored_on_the_first_frame(hr_group *all)
 {
     for (int i = 0; i < 2; i++)
-        cut_everywhere(all, &hr_trial_sharded, hr_trial_make_long, 3);
+        cut_everywhere(all, &hr_long_sharded, hr_long_job, 3);
 }
 
 static void anchored_on_the_previous_window(hr_group *all)
 {
-    cut_everywhere(all, &hr_trial_sharded, hr_trial_make_previous, 3);
+    cut_everywhere(all, &hr_long_sharded, hr_long_job_previous, 3);
 }
 
 static void fixed_grid(hr_group *all)
 {
-    cut_everywhere(all, &hr_trial_sharded, hr_trial_make_fixed, 3);
+    cut_everywhere(all, &hr_long_sharded, hr_long_job_fixed, 3);
 }
 
 static void stages_and_guidance(hr_group *all)
 {
-    cut_everywhere(all, &hr_trial_deep, hr_trial_make_long, 4);
+    cut_everywhere(all, &hr_long_deep, hr_long_job, 4);
 }
 
 static void two_experts(hr_group *all)
 {
-    cut_everywhere(all, &hr_trial_experts, hr_trial_make_for_experts, 3);
+    cut_everywhere(all, &hr_long_experts, make_for_experts, 3);
 }
 
 static void few_windows(hr_group *all)
 {
-    cut_everywhere(all, &hr_trial_sharded, hr_trial_make_short, 2);
-    cut_everywhere(all, &hr_trial_sharded, hr_trial_make_clip, 1);
+    cut_everywhere(all, &hr_long_sharded, hr_long_job_short, 2);
+    cut_everywhere(all, &hr_long_sharded, hr_long_job_clip, 1);
 }
 
 /* Stopped by any rank, and gone on with on another layout; whether it came to the end. */
@@ -160,9 +167,9 @@ static void stop_often(hr_group *all, const hr_pipeline_model *model,
 
 static void stopped_again_and_again(hr_group *all)
 {
-    stop_often(all, &hr_trial_sharded, hr_trial_make_previous);
-    stop_often(all, &hr_trial_deep, hr_trial_make_long);
-    stop_often(all, &hr_trial_experts, hr_trial_make_for_experts);
+    stop_often(all, &hr_long_sharded, hr_long_job_previous);
+    stop_often(all, &hr_long_deep, hr_long_job);
+    stop_often(all, &hr_long_experts, make_for_experts);
 }
 
 /* A rank that has nothing to do yet, or any more, is heard too. */
@@ -170,7 +177,7 @@ static void stopped_before_anything(hr_group *all)
 {
     hr_trial t;
 
-    hr_trial_open(&t, all, &hr_trial_sharded, hr_trial_make_long);
+    hr_trial_open(&t, all, &hr_long_sharded, hr_long_job);
     hr_test_on_all(all, !stop_once(&t, 2));
     hr_test_on_all(all, stop_once(&t, 0));
     hr_trial_close(&t);
@@ -185,7 +192,7 @@ static void a_save_that_fails(hr_group *all)
     hr_trial t;
     bool is_same;
 
-    hr_trial_open_whole(&t, all, &hr_trial_sharded, hr_trial_make_long, true);
+    hr_trial_open_whole(&t, all, &hr_long_sharded, hr_long_job, true);
     c = hr_trial_checkpointing(&t);
     c.folder = "/nowhere/at/all";
     hr_test_catch_log();
@@ -204,7 +211,7 @@ static void stopped_after_a_step(hr_group *all)
     char **paths;
     size_t n;
 
-    hr_trial_open(&t, all, &hr_trial_sharded, hr_trial_make_long);
+    hr_trial_open(&t, all, &hr_long_sharded, hr_long_job);
     c = hr_trial_checkpointing(&t);
     for (int step = 1; step < 3; step++) {
         size_t n_before = hr_trial_list(&t, &paths);
@@ -240,7 +247,7 @@ static void the_latents_take_the_place_of_checkpoints(hr_group *all)
     char **paths;
     size_t n;
 
-    hr_trial_open_whole(&t, all, &hr_trial_sharded, hr_trial_make_long, true);
+    hr_trial_open_whole(&t, all, &hr_long_sharded, hr_long_job, true);
     c = hr_trial_checkpointing(&t);
     snprintf(path, sizeof path, "%s/latents.h5", t.folder);
     c.latents = path;
@@ -268,12 +275,12 @@ static void a_checkpoint_that_does_not_fit(hr_group *all)
     char **paths;
     size_t n;
 
-    hr_trial_open(&t, all, &hr_trial_sharded, hr_trial_make_long);
+    hr_trial_open(&t, all, &hr_long_sharded, hr_long_job);
     c = hr_trial_checkpointing(&t);
     hr_trial_run(&t, (hr_pipeline_options){.checkpointing = &c, .stop_after_step = 1});
     n = hr_trial_list(&t, &paths);
     from.resume = paths[0];
-    t.change = hr_trial_make_short;
+    t.change = hr_long_job_short;
     hr_test_catch_log();
     hr_trial_run(&t, (hr_pipeline_options){.checkpointing = &from,
                                            .latents_only = true,

@@ -1,6 +1,6 @@
 /* Checkpoints that are whole but do not fit together are refused, so that no rank waits
  * for what never comes. */
-#include "worker/pipeline.h"
+#include "worker/long_jobs.h"
 
 #include "base/memory.h"
 #include "io/checkpoint.h"
@@ -8,15 +8,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-static void make_long(hr_job *job)
-{
-    job->steps = 3;
-    job->frames = 41;
-    job->window_frames = 9;
-    job->window_overlap = 4;
-    job->anchor = HR_ANCHOR_FIRST;
-}
 
 static hr_wish save_always(void *user, const hr_pace *pace)
 {
@@ -30,7 +21,7 @@ static hr_status render(hr_world *world, const char *folder, const hr_checkpoint
     hr_golden *golden = hr_golden_open("wan21-tiny");
     hr_status got = HR_ERR_INTERNAL;
     const hr_pipeline_options options = {.threads = 1,
-                                         .change = make_long,
+                                         .change = hr_long_job,
                                          .folder = folder,
                                          .group = hr_world_group(world),
                                          .latents_only = true,

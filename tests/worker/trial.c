@@ -9,62 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const hr_pipeline_model hr_trial_sharded = {"wan21-tiny", 0, 3, 4};
-const hr_pipeline_model hr_trial_deep = {"wan21-odd", 1, 5, 1}; /* with guidance */
-const hr_pipeline_model hr_trial_experts = {"wan22-moe", 0, 2, 2};
-
-/* 11 latent frames, windows of 3: 5 or 6 of them a step. */
-void hr_trial_make_long(hr_job *job)
-{
-    job->steps = 3;
-    job->frames = 41;
-    job->window_frames = 9;
-    job->window_overlap = 4;
-    job->anchor = HR_ANCHOR_FIRST;
-}
-
-/* The second expert comes at step 3. */
-void hr_trial_make_for_experts(hr_job *job)
-{
-    hr_trial_make_long(job);
-    job->steps = 5;
-    job->frames = 25;
-}
-
-void hr_trial_make_fixed(hr_job *job)
-{
-    hr_trial_make_long(job);
-    job->grid = HR_GRID_FIXED;
-    job->window_overlap = 8; /* frames of three windows */
-    job->window_frames = 13;
-    job->anchor = HR_ANCHOR_NONE;
-    job->blend = HR_BLEND_TRIANGLE;
-    job->sampler = HR_JOB_EULER;
-}
-
-void hr_trial_make_previous(hr_job *job)
-{
-    hr_trial_make_long(job);
-    job->anchor = HR_ANCHOR_PREVIOUS;
-    job->rng = HR_JOB_PHILOX;
-    job->noise = HR_NOISE_INDEPENDENT;
-    job->sampler = HR_JOB_DPMPP;
-}
-
-/* Two windows: fewer than groups of some layouts. */
-void hr_trial_make_short(hr_job *job)
-{
-    hr_trial_make_long(job);
-    job->frames = 17;
-}
-
-/* One window. */
-void hr_trial_make_clip(hr_job *job)
-{
-    hr_trial_make_long(job);
-    job->frames = 9;
-}
-
 uint32_t hr_trial_draw(hr_trial *t, uint32_t n)
 {
     t->draw = t->draw * 1664525U + 1013904223U;
@@ -101,7 +45,7 @@ hr_layout hr_trial_layout(hr_trial *t)
 
         if (hr_layout_size(layout) <= hr_group_size(t->all) &&
             hr_pipeline_allows(t->model, layout) &&
-            (layout->cfg == 1 || t->model == &hr_trial_deep))
+            (layout->cfg == 1 || t->model == &hr_long_deep))
             return *layout;
     }
 }

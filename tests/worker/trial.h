@@ -4,21 +4,7 @@
 #define HR_TESTS_WORKER_TRIAL_H
 
 #include "base/text.h"
-#include "worker/pipeline.h"
-
-extern const hr_pipeline_model hr_trial_sharded, hr_trial_deep, hr_trial_experts;
-
-/* 11 latent frames, windows of 3: 5 or 6 of them a step; 3 steps. */
-void hr_trial_make_long(hr_job *job);
-/* The second expert comes at step 3 of 5. */
-void hr_trial_make_for_experts(hr_job *job);
-/* Fixed grid, frames of three windows, no anchor, Euler. */
-void hr_trial_make_fixed(hr_job *job);
-/* Anchored on the previous window, DPM++, noise of its own for each frame. */
-void hr_trial_make_previous(hr_job *job);
-/* Two windows, fewer than groups of some layouts; one window. */
-void hr_trial_make_short(hr_job *job);
-void hr_trial_make_clip(hr_job *job);
+#include "worker/long_jobs.h"
 
 /* A job of one model, its folders (the same on all ranks), and what it has to come to. */
 typedef struct hr_trial {
