@@ -20,7 +20,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "cli"))
 
-if sys.argv[1:] in ([], ["-h"], ["--help"]):
+if __name__ == "__main__" and sys.argv[1:] in ([], ["-h"], ["--help"]):
     sys.exit(__doc__.strip())
 
 from faults import JOB, hashes, left_parts, read  # noqa: E402
@@ -85,7 +85,12 @@ class Try:
             result = end_ranks(self.folder, self.n, self.process, DEADLINE)
             self.has_launcher_hung = result.code is None
             return result.codes, str(result)
-        code = self.process.wait(timeout=DEADLINE)
+        try:
+            code = self.process.wait(timeout=DEADLINE)
+        except subprocess.TimeoutExpired:
+            code = "none: it hung"
+            self.process.kill()
+            self.process.wait()
         return [code], read(os.path.join(self.folder, "error")).decode(errors="replace")
 
 
