@@ -30,7 +30,9 @@ static hr_status refuse(int code, hr_text *says)
             HR_ERR_UNSUPPORTED,
             "there is no sbatch here; --dry-run writes the script for elsewhere");
     if (code == HR_COMMAND_LATE)
-        return hr_fail(HR_ERR_TIMEOUT, "sbatch: no answer in %d s", SBATCH_SECONDS);
+        return hr_fail(HR_ERR_TIMEOUT,
+                       "sbatch: no answer in %d s; squeue says whether it has the job",
+                       SBATCH_SECONDS);
     return hr_fail(HR_ERR_ARG, "sbatch ended with %d: %s", code, one_line(says));
 }
 
@@ -95,9 +97,6 @@ static hr_status write_and_send(const hr_submit_options *options,
 
     if (status == HR_OK && !options->dry_run)
         status = send(options, script.s, after, job);
-    if (status == HR_OK && !options->dry_run)
-        status = hr_job_folder_note(runs->slurm_folder, *job,
-                                    (const char *const *)runs->folders, runs->n);
     if (status == HR_OK) {
         if (options->dry_run)
             printf("not submitted");
@@ -108,6 +107,9 @@ static hr_status write_and_send(const hr_submit_options *options,
         printf("%s; %s\n", is_decode ? ", decodes when the other job is done" : "",
                script.s);
     }
+    if (status == HR_OK && !options->dry_run)
+        status = hr_job_folder_note(runs->slurm_folder, *job,
+                                    (const char *const *)runs->folders, runs->n);
     hr_text_free(&script);
     return status;
 }
@@ -123,7 +125,7 @@ static void print_next(const hr_submit_options *options, const hr_submit_runs *r
     printf("  scancel %" PRIu64 "            stops it; to go on, submit again\n", job);
 }
 
-/* Nothing is left behind when nothing could be handed in. */
+/* Nothing is left behind when nothing was handed in, as far as is known. */
 static hr_status submit(const hr_submit_options *options, const hr_submit_runs *runs)
 {
     uint64_t job = 0, decode = 0;
@@ -135,7 +137,10 @@ static hr_status submit(const hr_submit_options *options, const hr_submit_runs *
         status = write_and_send(options, runs, HR_SUBMIT_DECODE, job, &decode);
     if (status == HR_OK && !options->dry_run)
         print_next(options, runs, job);
-    if (status != HR_OK && job == 0)
+    if (status != HR_OK && job != 0)
+        hr_warn("job %" PRIu64 " is with Slurm: scancel %" PRIu64 " takes it back", job,
+                job);
+    else if (status != HR_OK && status != HR_ERR_TIMEOUT)
         hr_submit_runs_undo(runs);
     return status;
 }

@@ -15,9 +15,7 @@
 
 enum { PIECE_BYTES = 4096, MOST_BYTES = 1 << 20, LOOK_MS = 20 };
 
-/* Its standard output and error are the ends of pipes; all else is closed there by
- * itself.
- */
+/* Its standard output and error are the ends of pipes; all else is closed there. */
 static hr_status start(const char *const argv[], const int ends[2], pid_t *out)
 {
     posix_spawn_file_actions_t actions;

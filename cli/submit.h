@@ -39,13 +39,6 @@ typedef struct hr_submit_options {
 hr_status hr_submit_options_parse(int argc, char **argv, hr_submit_options *out);
 void hr_submit_options_free(hr_submit_options *options);
 
-/* Of a partition, as sinfo says. */
-typedef struct hr_submit_cluster {
-    int n_nodes, cpus_per_node; /* 0: unknown */
-} hr_submit_cluster;
-/* Zeros where there is no sinfo or it says nothing. */
-hr_status hr_submit_look(const hr_submit_options *options, hr_submit_cluster *out);
-
 /* Nodes and cores for one job that has been planned: as asked for, or the fewest nodes,
  * like this host, that hold the model and keep to the time limit (docs/slurm.md). */
 typedef struct hr_submit_size {

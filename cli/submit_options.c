@@ -203,6 +203,11 @@ static hr_status check(const hr_submit_options *o)
         return hr_fail(HR_ERR_ARG, "--jobs and --seeds are both given: which?");
     if (o->n_decode_sbatch > 0 && !o->split_decode)
         return hr_fail(HR_ERR_ARG, "--decode-sbatch goes with --split-decode");
+    if (o->time_seconds > 0 && o->time_seconds <= o->signal_seconds)
+        hr_warn(
+            "--signal-before %d: with a time limit of %s min the job is asked to stop "
+            "as soon as it starts",
+            o->signal_seconds, o->time);
     return HR_OK;
 }
 

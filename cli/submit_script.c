@@ -26,22 +26,24 @@ static hr_status add_word(words *list, const char *format, ...)
 {
     void *more = hr_realloc(list->at, (list->n + 1) * sizeof(char *));
     va_list arguments, again;
-    int length;
+    size_t bytes;
+    char *word;
 
     if (more == NULL)
         return hr_fail(HR_ERR_NOMEM, "out of memory: a script");
     list->at = more;
     va_start(arguments, format);
     va_copy(again, arguments);
-    length = vsnprintf(NULL, 0, format, arguments);
-    list->at[list->n] = hr_alloc((size_t)length + 1);
-    if (list->at[list->n] != NULL)
-        vsnprintf(list->at[list->n++], (size_t)length + 1, format, again);
+    bytes = (size_t)vsnprintf(NULL, 0, format, arguments) + 1;
+    word = hr_alloc(bytes);
+    if (word != NULL)
+        vsnprintf(word, bytes, format, again);
     va_end(again);
     va_end(arguments);
-    return list->n > 0 && list->at[list->n - 1] != NULL
-               ? HR_OK
-               : hr_fail(HR_ERR_NOMEM, "out of memory: a script");
+    if (word == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: a script");
+    list->at[list->n++] = word;
+    return HR_OK;
 }
 
 static void free_words(words *list)

@@ -16,8 +16,13 @@ enum { SINFO_SECONDS = 30, NODES_WITHOUT_SINFO = 16, MAX_NODES_CHOSEN = 64 };
 /* No more nodes are taken than use so much of what they could do. */
 #define LEAST_EFFICIENCY 0.7
 
+/* Of a partition, as sinfo says; 0: unknown. */
+typedef struct cluster {
+    int n_nodes, cpus_per_node;
+} cluster;
+
 /* Lines "NODES CPUS", one for each kind of node: "4 64", "2 128+". */
-static void read_kinds(const char *lines, hr_submit_cluster *out)
+static void read_kinds(const char *lines, cluster *out)
 {
     int n, cpus;
 
@@ -30,7 +35,8 @@ static void read_kinds(const char *lines, hr_submit_cluster *out)
     }
 }
 
-hr_status hr_submit_look(const hr_submit_options *options, hr_submit_cluster *out)
+/* Zeros where there is no sinfo or it says nothing. */
+static hr_status look(const hr_submit_options *options, cluster *out)
 {
     const char *const any[] = {"sinfo", "--noheader", "--format=%D %c", NULL};
     const char *const one[] = {"sinfo",       "--noheader",       "--format=%D %c",
@@ -40,7 +46,7 @@ hr_status hr_submit_look(const hr_submit_options *options, hr_submit_cluster *ou
     hr_status status = hr_command_read(options->partition != NULL ? one : any,
                                        SINFO_SECONDS, &lines, NULL, &code);
 
-    *out = (hr_submit_cluster){0};
+    *out = (cluster){0};
     if (status == HR_OK && code == 0)
         read_kinds(lines.s, out);
     hr_text_free(&lines);
@@ -148,16 +154,16 @@ hr_status hr_submit_size_choose(const hr_submit_options *options, const hr_job *
                                 const hr_model *model, const hr_plan *plan,
                                 hr_submit_size *out)
 {
-    hr_submit_cluster cluster;
+    cluster there;
     hr_submit_size size = {.least_nodes = options->least_nodes,
                            .most_nodes = options->most_nodes,
                            .ranks_per_node = options->ranks_per_node,
                            .cpus_per_rank = options->cpus_per_rank};
     int most;
 
-    HR_TRY(hr_submit_look(options, &cluster));
+    HR_TRY(look(options, &there));
     if (size.least_nodes == 0) {
-        most = cluster.n_nodes > 0 ? cluster.n_nodes : NODES_WITHOUT_SINFO;
+        most = there.n_nodes > 0 ? there.n_nodes : NODES_WITHOUT_SINFO;
         if (most > MAX_NODES_CHOSEN)
             most = MAX_NODES_CHOSEN;
         HR_TRY(plan_nodes(options, job, model, plan, most, &size.least_nodes));
@@ -166,7 +172,7 @@ hr_status hr_submit_size_choose(const hr_submit_options *options, const hr_job *
     if (size.cpus_per_rank == 0)
         size.cpus_per_rank = (int)job->threads;
     if (size.cpus_per_rank == 0)
-        size.cpus_per_rank = cluster.cpus_per_node / size.ranks_per_node;
+        size.cpus_per_rank = there.cpus_per_node / size.ranks_per_node;
     *out = size;
     return HR_OK;
 }

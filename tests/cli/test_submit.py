@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import DEADLINE, CliTest, main
+from harness import DEADLINE, FAULTS, CliTest, main
 
 JOB = """
 prompt: A red ball rolls to the right on a beach.
@@ -131,6 +131,13 @@ class Script(Submit):
         self.assertIn("failed more than 3 times", log)
         self.assertEqual(self.read("run", "slurm", "job-41.failures").decode(), "69\t-\n" * 4)
 
+    def test_failures_that_cannot_be_counted(self):
+        """It would be requeued for ever."""
+        os.mkdir(self.path("run", "slurm", "job-41.failures"))
+        code, log = self.run_script("exit 69")
+        self.assertEqual((code, self.requeues()), (69, 0), log)
+        self.assertIn("failures cannot be counted in ", log)
+
     def test_a_node_that_failed_twice(self):
         self.submit("job.yaml", "--nodes=1-2")
         says = "echo 'haloreel: error: rank 1 (host b, pid 12, denoise step 3 window 2) is gone' >&2; exit 69"
@@ -151,6 +158,7 @@ class Script(Submit):
         for wanted in (2, 3, 4, 5, 70):
             code, log = self.run_script(f"exit {wanted}")
             self.assertEqual((code, self.requeues()), (wanted, 0), log)
+            self.assertIn("this goes on with the run: sbatch " + self.path("run", "slurm", "job.sbatch"), log)
 
     def test_mpirun_where_srun_does_not_work(self):
         self.answer("no-srun", "srun: error: no plugin\n")
@@ -304,6 +312,45 @@ class Command(Submit):
         os.remove(self.path("bin", "sbatch"))
         self.environment["PATH"] = self.path("bin")
         self.refuses(2, "there is no sbatch here", "job.yaml", "--nodes=1")
+
+    def test_handed_in_but_not_noted(self):
+        """Whoever submits has to learn the number of the job that Slurm has."""
+        os.makedirs(self.path("run", "slurm", "job-42.runs"))
+        result = self.run_program("submit", "job.yaml", "--nodes=1", env=self.environment)
+        self.assertEqual(result.returncode, 4, result.stderr)
+        self.assertIn(b"job 42: 1 node", result.stdout)
+        self.assertIn(b"scancel 42 takes it back", result.stderr)
+        self.assertIn("#SBATCH", self.script(), "what Slurm has is not removed")
+
+    def test_a_stop_at_the_start(self):
+        said = [self.run_program("submit", "job.yaml", "--nodes=1", "--dry-run", *time, env=self.environment).stderr
+                for time in (["--time=2"], ["--time=3"], [])]
+        self.assertEqual(["asked to stop as soon as it starts" in text.decode() for text in said],
+                         [True, False, False])
+
+    def test_without_memory(self):
+        """No option may be lost on the way: the script is whole, or there is none."""
+        arguments = ["submit", "job.yaml", "--dry-run", "--nodes=2", "--time=60", "--account=a"]
+        trace = self.path("trace")
+        self.assertEqual(self.fault(arguments, HR_FAULT_TRACE=trace), 0)
+        wanted = self.script()
+        with open(trace + ".0") as file:
+            passes = sum(int(line.split()[2]) for line in file if line.startswith("memory.alloc "))
+        codes = []
+        for k in range(passes - 40, passes + 2):
+            os.remove(self.path("run", "slurm", "job.sbatch"))
+            codes.append(self.fault(arguments, HR_FAULT=f"memory.alloc:{k}"))
+            if os.path.exists(self.path("run", "slurm", "job.sbatch")):
+                self.assertEqual(self.script(), wanted, f"allocation {k}")
+            else:
+                self.assertEqual(codes[-1], 4, f"allocation {k}")
+                self.assertEqual(self.fault(arguments), 0)
+        self.assertEqual((codes[0], codes[-1]), (4, 0))
+
+    def fault(self, arguments, **environment):
+        return subprocess.run([FAULTS, *arguments], cwd=self.folder, capture_output=True, timeout=DEADLINE,
+                              env={**os.environ, **self.environment, **environment},
+                              stdin=subprocess.DEVNULL).returncode
 
     def test_status_of_a_job(self):
         """Slurm has forgotten it: what submit left below the current folder says where the run is."""
