@@ -242,6 +242,9 @@ static void say_how_to_go_on(const hr_render_call *call, const video_run *run,
         hr_warn("stopped; to go on: haloreel resume %s", folder);
     else if (status == HR_ERR_CANCELLED)
         hr_warn("stopped; nothing was saved yet");
+    else if ((status == HR_ERR_NOMEM || status == HR_ERR_IO) && run->is_saved)
+        hr_warn("to go on, once %s: haloreel resume %s",
+                status == HR_ERR_NOMEM ? "there is room" : "that is mended", folder);
 }
 
 /* Collective, in the run's folder. */

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
+#include "io/checkpoint.h"
 #include "io/disk.h"
 
 #include <dirent.h>
@@ -153,6 +154,21 @@ void hr_checkpoint_list_free(char **paths, size_t n)
     for (size_t i = 0; i < n && paths != NULL; i++)
         hr_free(paths[i]);
     hr_free(paths);
+}
+
+hr_status hr_checkpoint_find_whole(const char *folder, char **out, size_t *n)
+{
+    char **paths = NULL;
+
+    *out = NULL;
+    HR_TRY(hr_checkpoint_list(folder, &paths, n));
+    for (size_t i = 0; i < *n && *out == NULL; i++)
+        if (hr_checkpoint_verify(NULL, paths[i]) == HR_OK) {
+            *out = paths[i];
+            paths[i] = NULL;
+        }
+    hr_checkpoint_list_free(paths, *n);
+    return HR_OK;
 }
 
 static hr_status remove_part(void *user, const char *folder, const char *name)

@@ -18,6 +18,10 @@ hr_status hr_checkpoint_path(const char *folder, int steps_done, int64_t rounds_
 hr_status hr_checkpoint_list(const char *folder, char ***paths, size_t *n);
 void hr_checkpoint_list_free(char **paths, size_t n);
 
+/* The newest checkpoint that is whole by its seal, hr_free it; NULL where none is.
+ * Damaged ones are logged. *n: how many checkpoints there are, whole or not. */
+hr_status hr_checkpoint_find_whole(const char *folder, char **out, size_t *n);
+
 /* After a save of `newest`: removes what sorts behind it (damaged ones, of a past that
  * was given up), then all but the newest `keep`, and parts that a killed process left. */
 hr_status hr_checkpoint_prune(const char *folder, const char *newest, size_t keep);

@@ -3,9 +3,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "io/checkpoint_folder.h"
+#include "io/disk.h"
 #include "worker/text.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* What this rank writes beside its frames. */
 typedef struct pages {
@@ -186,11 +188,10 @@ static bool is_wanted(const hr_snapshot *s)
                              (!s->is_last || render->stop_after_step > 0));
 }
 
-/* A render that goes on does so without this checkpoint. */
-static bool is_bearable(const hr_snapshot *s, hr_status status)
+/* No room or no right to write: a render may do without. */
+static bool is_bearable(hr_status status)
 {
-    return (status == HR_ERR_IO || status == HR_ERR_NOMEM) &&
-           (!s->is_last || s->run->render->stop_after_step == 0);
+    return status == HR_ERR_IO || status == HR_ERR_NOMEM;
 }
 
 /* Local: what goes into the file beside the frames, and the name of a checkpoint. */
@@ -210,18 +211,100 @@ static hr_status prepare(pages *p, hr_checkpoint_head *head, hr_round **rounds,
     return hr_checkpoint_path(folder, head->steps_done, head->rounds_done, name);
 }
 
+/* What becomes of a render whose latents could not be written. */
+enum { SAVE_AGAIN = 0, DECODE_UNSAVED, GIVE_UP };
+
+/* The newest checkpoint that is whole stays: it is all that a resume needs. */
+static bool make_room(const hr_checkpointing *c, const char *whole)
+{
+    if (hr_checkpoint_prune(c->folder, whole, 1) != HR_OK)
+        return false;
+    hr_warn("no room for %s: removed all checkpoints but %s, trying again", c->latents,
+            whole);
+    return true;
+}
+
+/* Rank 0: where a checkpoint is there, an end costs the work since then; a decode that
+ * fails without anything on the disk costs all of it. */
+static int32_t judge_unsaved(const hr_render *render, hr_status status, bool may_try)
+{
+    const hr_checkpointing *c = &render->checkpointing;
+    int32_t verdict = GIVE_UP;
+    char *whole = NULL;
+    size_t n = 0;
+
+    if (c->folder != NULL)
+        (void)hr_checkpoint_find_whole(c->folder, &whole, &n); /* has said why */
+    if (whole != NULL && status == HR_ERR_NOMEM && may_try && n > 1 &&
+        make_room(c, whole))
+        verdict = SAVE_AGAIN;
+    else if (whole == NULL && render->stop_after_step == 0)
+        verdict = DECODE_UNSAVED;
+    if (verdict == DECODE_UNSAVED)
+        hr_warn("the latents are not saved, and there is no checkpoint: should the "
+                "decode fail, all steps have to be done again");
+    hr_free(whole);
+    return verdict;
+}
+
+/* Rank 0: the checkpoint `name` is of this moment, and so has the latents. */
+static bool take_checkpoint(const hr_snapshot *s, const char *name)
+{
+    const char *path = s->run->render->checkpointing.latents;
+
+    return access(name, F_OK) == 0 && hr_path_move(name, path) == HR_OK;
+}
+
+/* Collective. */
+static hr_status make_latents(const pages *p, const hr_checkpoint_head *head,
+                              const char *name)
+{
+    const hr_snapshot *s = p->of;
+    hr_group *group = s->run->worker->group;
+    int32_t is_there = 0;
+
+    if (head->rounds_done == *s->rounds_saved) {
+        if (hr_group_rank(group) == 0)
+            is_there = take_checkpoint(s, name);
+        HR_TRY(hr_group_broadcast(group, 0, &is_there, sizeof is_there));
+    }
+    return is_there != 0 ? HR_OK
+                         : write_file(p, head, s->run->render->checkpointing.latents);
+}
+
+/* Collective; *is_borne: the decode begins without them. */
+static hr_status save_latents(const pages *p, const hr_checkpoint_head *head,
+                              const char *name, bool *is_borne)
+{
+    const hr_render *render = p->of->run->render;
+    hr_group *group = p->of->run->worker->group;
+    hr_status status = make_latents(p, head, name);
+    int32_t verdict = SAVE_AGAIN;
+
+    for (int tries = 1; is_bearable(status) && verdict == SAVE_AGAIN; tries++) {
+        if (hr_group_rank(group) == 0)
+            verdict = judge_unsaved(render, status, tries == 1);
+        HR_TRY(hr_group_broadcast(group, 0, &verdict, sizeof verdict));
+        if (verdict == SAVE_AGAIN)
+            status = write_file(p, head, render->checkpointing.latents);
+    }
+    *is_borne = verdict == DECODE_UNSAVED;
+    return status;
+}
+
 static hr_status save(const pages *p, const hr_checkpoint_head *head, const char *name,
                       bool *is_saved)
 {
-    const hr_checkpointing *c = &p->of->run->render->checkpointing;
-    const char *path = is_latents(p->of) ? c->latents : name;
-    hr_status status = write_file(p, head, path);
+    const hr_snapshot *s = p->of;
+    bool latents = is_latents(s), is_borne = !s->is_last;
+    hr_status status =
+        latents ? save_latents(p, head, name, &is_borne) : write_file(p, head, name);
 
     *is_saved = status == HR_OK;
     if (*is_saved)
-        *p->of->rounds_saved = head->rounds_done;
-    tidy(p->of, name, path, status);
-    return is_bearable(p->of, status) ? HR_OK : status;
+        *s->rounds_saved = head->rounds_done;
+    tidy(s, name, latents ? s->run->render->checkpointing.latents : name, status);
+    return is_borne && is_bearable(status) ? HR_OK : status;
 }
 
 hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)

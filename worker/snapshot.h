@@ -20,8 +20,12 @@ typedef struct hr_snapshot {
  * the last meeting the latents, after which no checkpoint is, or, of a render that stops
  * at a step, a checkpoint; never the same one twice. Tells the user on rank 0.
  *
- * What could not be written for lack of room or rights is no failure (*is_saved is
- * false), but for the checkpoint of a render that stops at a step. */
+ * Latents that have no room: the checkpoints but the newest whole one are removed, and
+ * they are tried once more. If they still cannot be written, that is a failure where
+ * such a checkpoint is there (nothing is decoded that is not safe); where none is, the
+ * render goes on without them. A checkpoint midway that could not be written for lack of
+ * room or rights is no failure (*is_saved is false), that of a render that stops at a
+ * step is one. */
 hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved);
 
 #endif

@@ -88,7 +88,7 @@ typedef struct hr_worker_hooks {
      * there. */
     void (*on_work)(void *user, hr_stage stage);
     /* A checkpoint, or the latents, is on the disk, or could not be written (status,
-     * which has been logged): the render goes on in both cases. */
+     * which has been logged). */
     void (*on_saved)(void *user, const char *path, hr_status status);
     void *user;
 } hr_worker_hooks;
@@ -98,7 +98,8 @@ typedef struct hr_checkpointing {
     const char *folder;  /* NULL: no checkpoints are written */
     int keep;            /* so many of them stay, at least one */
     const char *resume;  /* a verified checkpoint to go on from; NULL: from noise */
-    const char *latents; /* file of the denoised latents, written before the decode; or,
+    const char *latents; /* file of the denoised latents, written before the decode, which
+                            does not begin without it while a checkpoint is there; or,
                             when it is there and `is_denoised`, what is decoded */
     bool is_denoised;    /* only the decode is left to do */
     const char *segments_folder; /* of closed pieces of the film; NULL: in one piece */

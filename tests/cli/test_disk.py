@@ -29,9 +29,8 @@ class DiskTest(RanksTest):
             reference.append(passes)
             shutil.rmtree(self.path("a"))
         passes = reference[1]
-        self.per_save = passes["file.reserve"] // 4  # three checkpoints and the latents
+        self.per_save = passes["file.reserve"] // 3  # three checkpoints; the last one becomes the latents
         self.second_checkpoint = f"file.reserve:{self.per_save + 1}"
-        self.latents = f"file.reserve:{3 * self.per_save + 1}"
         self.film = f"device.to_rgb:{passes['device.to_rgb'] * 3 // 4}"
 
     def run_one(self, *arguments, env=None, code=0):
@@ -163,8 +162,50 @@ class Full(DiskTest):
     def test_full_at_a_checkpoint_of_two_ranks(self):
         self.full_at(self.second_checkpoint + "@rank0", "disk/a/checkpoint", n=2)
 
+    def full_at_the_latents(self, n, keep, damage=False):
+        """A run whose disk gets full when latents.h5 is to be written, with `keep` checkpoints there."""
+        self.run_one("render", *STEPS, *self.on_disk, "--set", f"checkpoint.keep={keep}", "--stop-after-step", "2")
+        process, pid = self.stopped_at("file.reserve:1" + ("@rank0" if n > 1 else ""), n, *self.on_disk,
+                                       "--set", "checkpoint.every=never")
+        before = self.checkpoints("disk")
+        self.assertEqual(len(before), keep)
+        if damage:
+            os.truncate(self.path("disk", "a", "checkpoint", max(before)), 5000)
+            before.pop(max(before))
+        self.fill(leave=0 if damage else 100_000)  # they take 186 kB at most, the older checkpoint 131
+        return *self.ends_now(process, pid, n), before
+
     def test_full_at_the_latents(self):
-        self.full_at(self.latents, "disk/a/latents.h5")
+        """The older checkpoint makes room for them, the other one for the film."""
+        code, said, before = self.full_at_the_latents(1, keep=2)
+        self.assertEqual(code, 0, said)
+        self.says_how_much(said, "disk/a/latents.h5")
+        self.assertEqual(said.count(f"removed all checkpoints but disk/a/checkpoint/{max(before)}, trying again"), 1)
+        self.is_right("disk")
+
+    def test_full_at_the_latents_with_a_damaged_checkpoint(self):
+        """The older one stays in place of the newest."""
+        code, said, before = self.full_at_the_latents(1, keep=2, damage=True)
+        self.assertEqual(code, RESOURCES, said)
+        self.assertEqual(said.count(f"removed all checkpoints but disk/a/checkpoint/{max(before)}"), 1, said)
+        self.assertEqual(self.checkpoints("disk"), before)
+        self.make_room()
+        self.assertIn("going on at step 1", self.run_one("resume", "disk/a").stderr)
+        self.is_right("disk")
+
+    def test_full_at_the_latents_with_one_checkpoint(self):
+        for n in (1, 2):
+            with self.subTest(ranks=n):
+                code, said, before = self.full_at_the_latents(n, keep=1)
+                self.assertEqual(code, RESOURCES, said)
+                self.says_how_much(said, "disk/a/latents.h5")
+                self.assertEqual(said.count("error: "), 1, said)
+                self.assertEqual(said.count("to go on, once there is room: haloreel resume disk/a"), 1, said)
+                self.assertEqual(self.checkpoints("disk"), before)
+                self.make_room()
+                self.assertIn("going on at step 2", self.run_one("resume", "disk/a").stderr)
+                self.is_right("disk")
+                shutil.rmtree(self.path("disk", "a"))
 
     def test_full_while_the_film_is_made(self):
         said = self.full_at(self.film, "disk/a/segments", has_checkpoints=False)
@@ -172,15 +213,19 @@ class Full(DiskTest):
 
 
 class Away(DiskTest):
-    def test_read_only(self):
-        os.mkdir(self.path("disk"))
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", self.path("disk")],
-                          capture_output=True).returncode != 0:
-            self.skipTest("cannot mount a disk")
-        self.addCleanup(subprocess.run, ["umount", "-l", self.path("disk")], check=True)
-        line = self.error_line(self.run_one("render", *STEPS, "--set", "output.folder=disk/a", code=RESOURCES).stderr)
-        self.assertIn("disk/a", line)
-        self.assertIn("Read-only file system", line)
+    def test_latents_that_cannot_be_written(self):
+        """With a checkpoint there the film is not begun; without one it is made all the same."""
+        never = ["--set", "checkpoint.every=never"]
+        full = {"HR_FAULT": "file.reserve:1+=errno28"}
+        self.run_one("render", *STEPS, "--stop-after-step", "2")
+        result = self.run_one("render", *STEPS, *never, env=full, code=RESOURCES)
+        self.assertEqual(result.stderr.count("removed all checkpoints but"), 1)
+        self.assertEqual(len(self.checkpoints()), 1)
+        self.assertIn("going on at step 2", self.goes_on())
+        shutil.rmtree(self.path("a"))
+        result = self.run_one("render", *STEPS, *never, env=full)
+        self.assertEqual(result.stderr.count("the latents are not saved, and there is no checkpoint"), 1)
+        self.is_right()
 
     def test_renamed(self):
         """The film is made where it was wanted, or not; and the run goes on where it is now."""
