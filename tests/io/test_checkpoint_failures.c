@@ -6,11 +6,9 @@
 #include "base/memory.h"
 #include "io/checkpoint_seal.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -68,16 +66,6 @@ static void end(scene *s)
     hr_test_on_all(s->all, true);
 }
 
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
-    limit.rlim_cur = bytes;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-}
-
 /* Rank 0 has one line with all of `parts` (NULL: two parts); others may have their own.
  */
 static void fails(scene *s, hr_status expected, const char *part, const char *also)
@@ -86,7 +74,7 @@ static void fails(scene *s, hr_status expected, const char *part, const char *al
 
     hr_test_catch_log();
     status = hr_checkpoint_save(s->all, s->path, &s->now.head, &s->now.source);
-    limit_files(RLIM_INFINITY);
+    hr_test_limit_files(UINT64_MAX);
     assert_int_equal(status, expected);
     if (hr_group_rank(s->all) == 0) {
         assert_int_equal(hr_test_log_lines(), 1);
@@ -196,7 +184,7 @@ static void no_room_is_known_before(hr_group *all)
     scene s;
 
     begin(&s, all);
-    limit_files(10000);
+    hr_test_limit_files(10000);
     fails(&s, HR_ERR_NOMEM, s.path, "it needs ");
     end(&s);
 }
@@ -208,7 +196,7 @@ static hr_status give_less_room(void *user, int64_t frame, hr_checkpoint_frame *
 
     if (frame == c->bad_frame) {
         c->bad_frame = -1;
-        limit_files(6000);
+        hr_test_limit_files(6000);
     }
     return c->give_frame(user, frame, out);
 }

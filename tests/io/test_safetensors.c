@@ -3,11 +3,9 @@
 
 #include "base/memory.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { FILE_BYTES = 4096 };
@@ -317,19 +315,15 @@ static void full_disk_leaves_the_old_file(void **state)
     const char *here = hr_test_folder();
     hr_stored_tensor tensor = {
         .name = "v", .dtype = HR_F32, .n_dims = 1, .dim = {100000}};
-    struct rlimit before, small = {65536, RLIM_INFINITY};
 
     (void)state;
     path = hr_test_path(here, "v.safetensors");
     hr_test_write(path, "old", 3);
     tensor.data = values;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small.rlim_max = before.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(65536);
     hr_test_fails(HR_ERR_IO, "v.safetensors: File too large",
                   hr_safetensors_write(path, &tensor, 1));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     assert_int_equal(hr_test_count_entries(here), 1);
     hr_test_ok(hr_safetensors_write(path, &tensor, 1));
     assert_int_equal(hr_test_count_entries(here), 1);

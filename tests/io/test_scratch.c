@@ -2,10 +2,8 @@
 
 #include "io/scratch.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/resource.h>
 
 enum { RECORD = 1000, N_RECORDS = 7 };
 
@@ -57,17 +55,13 @@ static void test_no_folder(void **state)
 /* Room is asked for at once: what does not fit is refused before any work. */
 static void test_no_room(void **state)
 {
-    struct rlimit before, small = {65536, RLIM_INFINITY};
     hr_scratch *scratch = NULL;
 
     (void)state;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small.rlim_max = before.rlim_max;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(65536);
     hr_test_fails(HR_ERR_NOMEM, "needs 1.0 MB of disk",
                   hr_scratch_open(hr_test_folder(), RECORD, 1000, &scratch));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     hr_test_fails(HR_ERR_NOMEM, "", /* not a number of bytes at all */
                   hr_scratch_open(hr_test_folder(), SIZE_MAX / 2, 3, &scratch));
     assert_null(scratch);

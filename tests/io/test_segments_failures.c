@@ -7,10 +7,8 @@
 #include "base/fault.h"
 #include "base/memory.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* Something that happened to a segment's file. */
@@ -131,21 +129,16 @@ static void test_a_full_disk(void **state)
     const char *whole = hr_test_path(base, "whole.mp4"),
                *path = hr_test_path(base, "film.mp4");
     hr_film film = film_case_of(FILM_PICTURES, HR_JOB_MP4);
-    struct rlimit before, small;
     hr_segments_writer *writer;
 
     (void)state;
     film_case_rest(folder, &film, whole);
     film_case_part(folder, &film, 97);
     writer = film_case_open(folder, &film);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = before;
-    small.rlim_cur = 2000;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(2000);
     hr_test_fails(HR_ERR_IO, "0001.mp4: File too large",
                   film_case_append(writer, FILM_PICTURES));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     hr_segments_close(writer);
     assert_int_equal(hr_test_count_entries(folder), 2);
     film_case_rest(folder, &film, path);
@@ -234,21 +227,16 @@ static void test_a_full_disk_at_the_end(void **state)
     const char *base = hr_test_folder(), *folder = hr_test_path(base, "segments");
     const char *path = hr_test_path(base, "film.mp4");
     hr_film film = film_case_of(FILM_PICTURES, HR_JOB_MP4);
-    struct rlimit before, small;
     hr_segments_writer *writer;
 
     (void)state;
     film_case_part(folder, &film, FILM_PICTURES);
     writer = film_case_open(folder, &film);
     assert_int_equal(hr_segments_done(writer), FILM_PICTURES);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = before;
-    small.rlim_cur = 2000;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(2000);
     hr_test_fails(HR_ERR_IO, "film.mp4: File too large",
                   hr_segments_finish(writer, path));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     assert_int_equal(hr_test_count_entries(base), 1);
     assert_int_equal(hr_test_count_entries(folder), 6);
     film_case_rest(folder, &film, path);

@@ -5,9 +5,7 @@
 #include "base/memory.h"
 
 #include <math.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 
 static const float palette[][3] = {{0, 0, 0},          {1, 1, 1},      {1, 0, 0},
                                    {0, 1, 0},          {0, 0, 1},      {0.5F, 0.5F, 0.5F},
@@ -267,7 +265,6 @@ static void full_disk_leaves_the_old_file(void **state)
     const hr_video_options options = {64, 48, 16};
     const char *folder = hr_test_folder();
     const char *path = hr_test_path(folder, "a.mp4");
-    struct rlimit before, small;
     char *data;
     size_t size;
 
@@ -275,24 +272,18 @@ static void full_disk_leaves_the_old_file(void **state)
     hr_test_ok(write_moving(path, &options, 90));
     data = hr_test_read(path, &size);
     hr_free(data);
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = before;
     for (size_t limit = 0; limit < size;
          limit += limit + 4000 < size ? 1 + size / 6 : 500) {
-        small.rlim_cur = limit;
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        hr_test_limit_files(limit);
         hr_test_fails(HR_ERR_IO, "a.mp4: File too large",
                       write_moving(path, &options, 90));
         assert_int_equal(hr_test_count_entries(folder), 1);
     }
-    small.rlim_cur = size - 1;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(size - 1);
     hr_test_fails(HR_ERR_IO, "a.mp4: File too large", write_moving(path, &options, 90));
-    small.rlim_cur = size;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(size);
     hr_test_ok(write_moving(path, &options, 90));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     assert_int_equal(hr_test_count_entries(folder), 1);
 }
 

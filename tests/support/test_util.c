@@ -5,9 +5,11 @@
 
 #include <dirent.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -82,6 +84,16 @@ void hr_test_write(const char *path, const void *data, size_t n_bytes)
     assert_non_null(file);
     assert_int_equal(fwrite(data, 1, n_bytes, file), n_bytes);
     assert_int_equal(fclose(file), 0);
+}
+
+void hr_test_limit_files(uint64_t most_bytes)
+{
+    struct rlimit limit;
+
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = most_bytes < limit.rlim_max ? most_bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
 size_t hr_test_count_entries(const char *folder)

@@ -27,6 +27,10 @@ void hr_test_write(const char *path, const void *data, size_t n_bytes);
 /* Asserts that two files hold the same bytes. */
 void hr_test_same_files(const char *a, const char *b);
 
+/* From now on writes behind so many bytes of a file fail ("File too large"), like those
+ * to a full disk; UINT64_MAX: none. */
+void hr_test_limit_files(uint64_t most_bytes);
+
 /* How many entries a folder has, without "." and "..". */
 size_t hr_test_count_entries(const char *folder);
 

@@ -6,9 +6,7 @@
 #include "io/safetensors.h"
 #include "worker/save.h"
 
-#include <signal.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { N_FRAMES = 121, HEIGHT = 16, WIDTH = 24, VALUES = HEIGHT * WIDTH * 3 };
@@ -72,18 +70,13 @@ static void test_a_full_disk(void **state)
 {
     const char *folder = hr_test_folder();
     const hr_save_options to = {.frames_file = hr_test_path(folder, "f.safetensors")};
-    struct rlimit before, small;
     hr_saver *saver;
 
     (void)state;
-    signal(SIGXFSZ, SIG_IGN);
     hr_test_ok(hr_saver_open(&to, &plain, &saver));
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-    small = before;
-    small.rlim_cur = 10000;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    hr_test_limit_files(10000);
     hr_test_fails(HR_ERR_IO, "f.safetensors", save_all(saver));
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    hr_test_limit_files(UINT64_MAX);
     assert_int_equal(hr_test_count_entries(folder), 0);
 }
 
