@@ -3,6 +3,7 @@
 #include "base/log.h"
 
 #include <argp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,29 +11,33 @@ typedef struct sub_command {
     const char *name;
     int (*run)(int argc, char **argv);
     const char *help;
+    bool is_question; /* what it prints is all that it is for */
 } sub_command;
 
 static const sub_command commands[] = {
-    {"render", hr_cmd_render, "render a video from a prompt or a job file"},
-    {"resume", hr_cmd_resume, "go on with a run that was stopped or lost its machine"},
-    {"plan", hr_cmd_plan,
-     "say what a render would take on some ranks, without rendering"},
-    {"submit", hr_cmd_submit, "hand a render to Slurm, which keeps it going"},
-    {"status", hr_cmd_status, "say how far a render is"},
-    {"compare", hr_cmd_compare, "compare two runs: the first step and frame that differ"},
-    {"inspect", hr_cmd_inspect, "say what a model folder or a tensor file holds"},
-    {"doctor", hr_cmd_doctor, "check this machine; one line each, with the remedy"},
-    {"bench", hr_cmd_bench, "time operators and the whole pipeline here; CSV"},
+    {"render", hr_cmd_render, "render a video from a prompt or a job file", false},
+    {"resume", hr_cmd_resume, "go on with a run that was stopped or lost its machine",
+     false},
+    {"plan", hr_cmd_plan, "say what a render would take on some ranks, without rendering",
+     true},
+    {"submit", hr_cmd_submit, "hand a render to Slurm, which keeps it going", false},
+    {"status", hr_cmd_status, "say how far a render is", true},
+    {"compare", hr_cmd_compare, "compare two runs: the first step and frame that differ",
+     true},
+    {"inspect", hr_cmd_inspect, "say what a model folder or a tensor file holds", true},
+    {"doctor", hr_cmd_doctor, "check this machine; one line each, with the remedy", true},
+    {"bench", hr_cmd_bench, "time operators and the whole pipeline here; CSV", true},
 };
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
 static const char exit_codes[] =
-    "Exit codes: 0 done; 2 usage or job file; 3 model "
-    "folder; 4 not enough memory or disk,\n"
-    "or the output cannot be written; 5 a checkpoint that is damaged or of another job;\n"
-    "69 a device or another rank failed;\n"
-    "70 internal error, or runs that differ; 75 stopped on "
-    "request.\n";
+    "Exit codes: 0 done; 1 compare: the runs differ; 2 usage or job file; 3 model "
+    "folder;\n"
+    "4 not enough memory or disk, or the output cannot be written;\n"
+    "5 a checkpoint that is damaged or of another job;\n"
+    "69 a device or another rank failed; 70 internal error, or render --verify: the "
+    "ranks\n"
+    "do not make the bits of one; 75 stopped on request.\n";
 
 int hr_exit_code(hr_status status)
 {
@@ -68,6 +73,17 @@ static void print_help(void)
     fputs(exit_codes, stdout);
 }
 
+/* An answer that was not written is none. */
+static int run(const sub_command *command, int argc, char **argv)
+{
+    int code = command->run(argc, argv);
+
+    if (!command->is_question || (fflush(stdout) == 0 && !ferror(stdout)))
+        return code;
+    hr_error("standard output cannot be written");
+    return code == HR_EXIT_DONE ? HR_EXIT_RESOURCES : code;
+}
+
 int main(int argc, char **argv)
 {
     char name[32];
@@ -90,7 +106,7 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], commands[i].name) == 0) {
             snprintf(name, sizeof name, "haloreel %s", commands[i].name);
             argv[1] = name; /* what --help calls the program */
-            return commands[i].run(argc - 1, argv + 1);
+            return run(&commands[i], argc - 1, argv + 1);
         }
     hr_error("unknown command %s; haloreel --help lists them", argv[1]);
     return HR_EXIT_USAGE;

@@ -4,9 +4,11 @@ import random
 import resource
 import shutil
 import struct
+import subprocess
 import unittest
 
-from harness import QUICK, SANITIZED, CliTest, edit_json, main, read_safetensors, write_safetensors
+from harness import (DEADLINE, PROGRAM, QUICK, SANITIZED, SOURCE, CliTest, edit_json, main, read_safetensors,
+                     write_safetensors)
 
 USAGE, MODEL, RESOURCES, CHECKPOINT = 2, 3, 4, 5
 
@@ -247,6 +249,15 @@ class Output(CliTest):
                              "--set", "output.folder=out", "--set", "output.preview_every=0", *arguments,
                              limit=small_files)
                 self.assertFalse(os.path.exists(self.path("f")) or os.path.exists(self.path("l")))
+
+    def test_an_answer_that_cannot_be_written(self):
+        demo = os.path.join(SOURCE, "demo", "model")
+        self.succeeds("inspect", demo)
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([PROGRAM, "inspect", demo], cwd=self.folder, stdout=full, stderr=subprocess.PIPE,
+                                    stdin=subprocess.DEVNULL, timeout=DEADLINE)
+        self.assertEqual(result.returncode, RESOURCES)
+        self.assertEqual(result.stderr.decode(), "haloreel: error: standard output cannot be written\n")
 
     @unittest.skipIf(SANITIZED, "the address space cannot be limited under the sanitizer")
     def test_not_enough_memory(self):
