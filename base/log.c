@@ -18,6 +18,7 @@ static struct {
     int is_quiet;    /* a rank other than 0 */
     char whose[100]; /* "rank 2 (host b): " of such a rank */
     char last_error[HR_LOG_LINE_BYTES];
+    int is_forgotten; /* it has been told, or does not count */
 } the_log = {.lock = PTHREAD_MUTEX_INITIALIZER, .level = HR_LOG_WARN};
 
 void hr_log_set_level(hr_log_level level)
@@ -54,6 +55,8 @@ void hr_log_close(void)
     if (the_log.file != NULL)
         fclose(the_log.file);
     the_log.file = NULL;
+    if (the_log.is_forgotten)
+        the_log.last_error[0] = '\0';
     pthread_mutex_unlock(&the_log.lock);
 }
 
@@ -67,18 +70,30 @@ void hr_log_set_rank(int rank, const char *host)
     pthread_mutex_unlock(&the_log.lock);
 }
 
-char *hr_log_last_error(char out[HR_LOG_LINE_BYTES])
+static char *copy_error(char out[HR_LOG_LINE_BYTES], int with_forgotten)
 {
     pthread_mutex_lock(&the_log.lock);
-    memcpy(out, the_log.last_error, HR_LOG_LINE_BYTES);
+    out[0] = '\0';
+    if (with_forgotten || !the_log.is_forgotten)
+        memcpy(out, the_log.last_error, HR_LOG_LINE_BYTES);
     pthread_mutex_unlock(&the_log.lock);
     return out;
+}
+
+char *hr_log_last_error(char out[HR_LOG_LINE_BYTES])
+{
+    return copy_error(out, 0);
+}
+
+char *hr_log_last_failure(char out[HR_LOG_LINE_BYTES])
+{
+    return copy_error(out, 1);
 }
 
 void hr_log_forget_error(void)
 {
     pthread_mutex_lock(&the_log.lock);
-    the_log.last_error[0] = '\0';
+    the_log.is_forgotten = 1;
     pthread_mutex_unlock(&the_log.lock);
 }
 
@@ -104,10 +119,10 @@ static void write_to_terminal(hr_log_level level, const char *line)
 void hr_log_speak_up(void)
 {
     pthread_mutex_lock(&the_log.lock);
-    if (the_log.is_quiet && the_log.last_error[0] != '\0')
+    if (the_log.is_quiet && the_log.last_error[0] != '\0' && !the_log.is_forgotten)
         write_to_terminal(HR_LOG_ERROR, the_log.last_error);
     if (the_log.is_quiet)
-        the_log.last_error[0] = '\0';
+        the_log.is_forgotten = 1;
     the_log.is_quiet = 0;
     pthread_mutex_unlock(&the_log.lock);
 }
@@ -141,8 +156,10 @@ static void log_line(hr_log_level level, const char *format, va_list args)
     } else if (level <= the_log.level && !the_log.is_quiet) {
         write_to_terminal(level, line);
     }
-    if (level == HR_LOG_ERROR)
+    if (level == HR_LOG_ERROR) {
         memcpy(the_log.last_error, line, sizeof line);
+        the_log.is_forgotten = 0;
+    }
     if (the_log.file != NULL && level <= HR_LOG_INFO)
         write_to_file(level, line);
     pthread_mutex_unlock(&the_log.lock);

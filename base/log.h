@@ -33,6 +33,9 @@ void hr_log_set_rank(int rank, const char *host);
 enum { HR_LOG_LINE_BYTES = 2001 };
 char *hr_log_last_error(char out[HR_LOG_LINE_BYTES]);
 void hr_log_forget_error(void);
+/* The last error, also one that was forgotten since: why the process ends in failure. ""
+ * after hr_log_close. */
+char *hr_log_last_failure(char out[HR_LOG_LINE_BYTES]);
 /* When nobody is there to tell it: writes the kept error of a rank other than 0 to
  * standard error, as "rank 2 (host b): ...", and from now on its lines as well. */
 void hr_log_speak_up(void);

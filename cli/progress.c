@@ -147,9 +147,7 @@ static const char *explain(hr_status why, char said[HR_LOG_LINE_BYTES])
 {
     if (why == HR_OK || why == HR_ERR_CANCELLED)
         return NULL;
-    if (hr_log_last_error(said)[0] != '\0')
-        return said;
-    return why == HR_ERR_DEVICE ? "another rank was lost" : hr_status_name(why);
+    return hr_log_last_failure(said)[0] != '\0' ? said : hr_status_name(why);
 }
 
 /* Where a step takes too long to wait for, the process ends in it. */

@@ -304,7 +304,10 @@ static hr_status save(const pages *p, const hr_checkpoint_head *head, const char
     if (*is_saved)
         *s->rounds_saved = head->rounds_done;
     tidy(s, name, latents ? s->run->render->checkpointing.latents : name, status);
-    return is_borne && is_bearable(status) ? HR_OK : status;
+    if (!is_borne || !is_bearable(status))
+        return status;
+    hr_log_forget_error(); /* that is not why a later end comes */
+    return HR_OK;
 }
 
 hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)

@@ -171,6 +171,9 @@ static void other_ranks_speak_only_when_they_have_to(void **state)
     loud = standard_error_of(speak_up, &n);
     hr_log_forget_error();
     assert_string_equal(hr_log_last_error(line), "");
+    assert_string_equal(hr_log_last_failure(line), "and more");
+    hr_log_close();
+    assert_string_equal(hr_log_last_failure(line), "");
     hr_log_set_rank(0, "a");
     assert_string_equal(quiet, "");
     assert_string_equal(loud, "haloreel: error: rank 2 (host b): disk full\n"

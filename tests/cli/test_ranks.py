@@ -236,6 +236,13 @@ class Lost(RanksTest):
     def signal(self, rank, number):
         os.kill(int(Result.read(self.wrapped, "pid", rank)), number)
 
+    def is_said_to_have_failed_by(self, rank):
+        """In status.json, which the first rank writes, and by haloreel status."""
+        status = json.loads(self.read("out", "status.json"))
+        self.assertEqual(status["state"], "failed")
+        self.assertRegex(status["error"], rf"^rank {rank} \(")
+        self.assertIn(f"failed: rank {rank} (", self.succeeds("status", "out").stdout.decode())
+
     def test_a_killed_rank(self):
         for n, victim in ((2, 1), (3, 0), (3, 2)):
             with self.subTest(n=n, victim=victim):
@@ -251,6 +258,8 @@ class Lost(RanksTest):
                 self.assertIn(f"rank {victim} (", result.error_lines()[0])
                 self.assertNotIn("stopped", "".join(result.errors))
                 self.assertFalse(self.products())
+                if victim != 0:
+                    self.is_said_to_have_failed_by(victim)
 
     def test_a_rank_that_stands_still(self):
         process = self.started(2, "--set", "layout.deadline=2")
@@ -265,6 +274,7 @@ class Lost(RanksTest):
         result = self.ended(2, process)
         self.assertEqual(result.codes[0], DEVICE, str(result))
         self.assertIn("rank 1 (", "".join(result.error_lines()))
+        self.is_said_to_have_failed_by(1)
 
     def test_stopped_on_request(self):
         for victims in ([0, 1, 2], [1]):  # all of them, as a launcher does, or one
