@@ -80,6 +80,10 @@ extern const hr_backend hr_backend_dry; /* no data, no work */
 /* For backends: counts memory of packed weights. `bytes` may be negative. */
 void hr_device_count_bytes(hr_device *device, int64_t bytes);
 
+/* For the dry device: the bytes that hr_backend_cpu.pack would count on the open device
+ * `cpu`, without the weight. `packed` has all plain fields set but bytes. */
+hr_status hr_cpu_packed_bytes(hr_device *cpu, const hr_packed *packed, size_t *out);
+
 /* For device.c and arena.c: counted memory of the device; HR_ERR_NOMEM is logged. */
 hr_status hr_device_alloc(hr_device *device, size_t bytes, void **out);
 void hr_device_free(hr_device *device, void *data, size_t bytes);

@@ -34,7 +34,7 @@ const hr_cpu_kernels *hr_cpu_kernels_of(hr_isa isa)
 }
 
 /* A machine may have the instructions, and oneDNN no kernels that use them. */
-static hr_status find_bf16(hr_isa isa, const hr_onednn *onednn, bool *out)
+static hr_status find_bf16(hr_isa isa, hr_onednn *onednn, bool *out)
 {
     hr_onednn_shape usual = {
         .c_in = 64, .c_out = 64, .kernel_height = 1, .kernel_width = 1, .dtype = HR_BF16};

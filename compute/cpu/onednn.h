@@ -35,15 +35,16 @@ void hr_onednn_destroy(hr_onednn *onednn);
 /* Whether oneDNN has more than its plain loops for weights of this kind; only kernel,
  * channels and dtype count. HR_ERR_NOMEM: not known, and as the bits depend on it, no
  * reason to go on. */
-hr_status hr_onednn_is_fast(const hr_onednn *onednn, const hr_onednn_shape *shape,
-                            bool *out);
+hr_status hr_onednn_is_fast(hr_onednn *onednn, const hr_onednn_shape *shape, bool *out);
 
 /* Packs `weight`, dense [c_out, c_in, kernel_height, kernel_width] of the shape's dtype;
  * only those fields of the shape count. */
 hr_status hr_onednn_pack(hr_onednn *onednn, const hr_onednn_shape *shape,
                          const void *weight, hr_onednn_weight **out);
 void hr_onednn_weight_destroy(hr_onednn_weight *weight);
-size_t hr_onednn_weight_bytes(const hr_onednn_weight *weight);
+/* The bytes that hr_onednn_pack makes of a weight of that shape. */
+hr_status hr_onednn_weight_bytes(hr_onednn *onednn, const hr_onednn_shape *shape,
+                                 size_t *out);
 
 /* The primitive of the shape, made at the first request; lent, lives as long as `onednn`.
  */

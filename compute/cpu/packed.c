@@ -93,10 +93,20 @@ static const void *plain_piece(const hr_packed *packed, const void *weight, int 
     return room;
 }
 
-static hr_onednn_shape shape_of_piece(const hr_packed *packed, int i, int64_t depth)
+/* Rows of the matrix: what a column sums up. */
+static int64_t depth_of(const hr_packed *packed)
 {
-    const hr_cpu_packed *state = packed->state;
-    hr_onednn_shape shape = {.c_in = depth,
+    int64_t depth = 1;
+
+    for (int i = 1; i < packed->n_dims; i++)
+        depth *= packed->dim[i];
+    return depth;
+}
+
+static hr_onednn_shape shape_of_piece(const hr_packed *packed, const hr_cpu_packed *state,
+                                      int i)
+{
+    hr_onednn_shape shape = {.c_in = depth_of(packed) / state->in_shards,
                              .c_out = packed->dim[0],
                              .kernel_height = 1,
                              .kernel_width = 1,
@@ -118,8 +128,7 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
 {
     hr_cpu_packed *state = packed->state;
     hr_cpu *cpu = packed->device->state;
-    hr_onednn_shape shape = shape_of_piece(
-        packed, i, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
+    hr_onednn_shape shape = shape_of_piece(packed, state, i);
     size_t n =
         (size_t)(shape.c_out * shape.c_in * shape.kernel_height * shape.kernel_width);
     const void *plain = plain_piece(packed, weight->data, i, shape.c_out, room);
@@ -135,19 +144,19 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
 
 /* bf16 weights are multiplied as such where the machine has instructions for it and
  * oneDNN has kernels for their shape. */
-static hr_status choose_dtype(const hr_packed *packed, int64_t depth)
+static hr_status choose_dtype(hr_device *device, const hr_packed *packed,
+                              hr_cpu_packed *state)
 {
     static atomic_flag told = ATOMIC_FLAG_INIT;
-    hr_cpu_packed *state = packed->state;
-    const hr_cpu *cpu = packed->device->state;
+    const hr_cpu *cpu = device->state;
     hr_onednn_shape shape;
     bool is_fast = false;
 
     state->dtype = packed->dtype;
     if (packed->dtype != HR_BF16)
         return HR_OK;
-    shape = shape_of_piece(packed, 0, depth);
-    if (packed->device->has_bf16)
+    shape = shape_of_piece(packed, state, 0);
+    if (device->has_bf16)
         HR_TRY(hr_onednn_is_fast(cpu->onednn, &shape, &is_fast));
     if (is_fast)
         return HR_OK;
@@ -162,15 +171,12 @@ static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
                              hr_packed *packed)
 {
     hr_cpu_packed *state = packed->state;
-    size_t depth = (size_t)(hr_tensor_count(weight) / packed->dim[0]);
+    size_t elements = (size_t)(depth_of(packed) * state->piece_width);
     void *room;
 
-    HR_TRY(hr_cpu_scratch(stream, 2 * sizeof(float) * depth * (size_t)state->piece_width,
-                          &room));
-    for (int i = 0; i < state->n_pieces; i++) {
+    HR_TRY(hr_cpu_scratch(stream, 2 * sizeof(float) * elements, &room));
+    for (int i = 0; i < state->n_pieces; i++)
         HR_TRY(pack_piece(packed, weight, i, room));
-        packed->bytes += hr_onednn_weight_bytes(state->piece[i]);
-    }
     return HR_OK;
 }
 
@@ -198,24 +204,47 @@ static void cut(const hr_packed *packed, hr_cpu_packed *out)
     out->n_pieces = out->direct ? (int)packed->dim[2] : out->n * out->in_shards;
 }
 
+/* All that is decided without the weight's values: how it is cut, its dtype and bytes. */
+static hr_status plan_pieces(hr_device *device, const hr_packed *packed,
+                             hr_cpu_packed *out, size_t *bytes)
+{
+    const hr_cpu *cpu = device->state;
+    size_t of_piece;
+
+    cut(packed, out);
+    HR_TRY(choose_dtype(device, packed, out));
+    *bytes = 0;
+    for (int i = 0; i < out->n_pieces; i++) {
+        hr_onednn_shape shape = shape_of_piece(packed, out, i);
+
+        HR_TRY(hr_onednn_weight_bytes(cpu->onednn, &shape, &of_piece));
+        *bytes += of_piece;
+    }
+    return HR_OK;
+}
+
+hr_status hr_cpu_packed_bytes(hr_device *cpu, const hr_packed *packed, size_t *out)
+{
+    hr_cpu_packed plan = {0};
+
+    return plan_pieces(cpu, packed, &plan, out);
+}
+
 hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
-    hr_cpu_packed c = {0};
+    hr_cpu_packed plan = {0};
     hr_cpu_packed *state;
     void *memory;
     hr_status status;
 
-    cut(packed, &c);
-    HR_TRY(hr_alloc_or_fail(sizeof *state + (size_t)c.n_pieces * sizeof state->piece[0],
-                            "packed weights", &memory));
+    HR_TRY(plan_pieces(packed->device, packed, &plan, &packed->bytes));
+    HR_TRY(
+        hr_alloc_or_fail(sizeof *state + (size_t)plan.n_pieces * sizeof state->piece[0],
+                         "packed weights", &memory));
     state = memory;
-    *state = c;
+    *state = plan;
     packed->state = state;
-    packed->bytes = 0;
-    status =
-        choose_dtype(packed, hr_tensor_count(weight) / packed->dim[0] / state->in_shards);
-    if (status == HR_OK)
-        status = pack_pieces(stream, weight, packed);
+    status = pack_pieces(stream, weight, packed);
     if (status != HR_OK) {
         destroy_pieces(state);
         packed->state = NULL;

@@ -13,30 +13,39 @@ enum { ALIGNMENT = 64 };
 static const uintptr_t first_address = (uintptr_t)1 << 60;
 
 typedef struct dry_device {
+    hr_device cpu; /* whose needs it is to tell */
     atomic_size_t used;
 } dry_device;
 
-/* Has the properties of the cpu device, whose needs it is to tell. */
 static hr_status dry_open(hr_device *device, const hr_device_options *options)
 {
-    hr_device cpu = {.backend = &hr_backend_cpu};
     void *memory;
+    dry_device *dry;
+    hr_status status;
 
-    HR_TRY(hr_backend_cpu.open(&cpu, options));
-    device->threads = cpu.threads;
-    device->isa = cpu.isa;
-    device->has_bf16 = cpu.has_bf16;
+    HR_TRY(hr_alloc_or_fail(sizeof *dry, "the dry device", &memory));
+    dry = memory;
+    dry->cpu.backend = &hr_backend_cpu;
+    status = hr_backend_cpu.open(&dry->cpu, options);
+    if (status != HR_OK) {
+        hr_free(dry);
+        return status;
+    }
+    device->threads = dry->cpu.threads;
+    device->isa = dry->cpu.isa;
+    device->has_bf16 = dry->cpu.has_bf16;
     snprintf(device->description, sizeof device->description, "dry: %.110s",
-             cpu.description);
-    hr_backend_cpu.close(&cpu);
-    HR_TRY(hr_alloc_or_fail(sizeof(dry_device), "the dry device", &memory));
-    device->state = memory;
+             dry->cpu.description);
+    device->state = dry;
     return HR_OK;
 }
 
 static void dry_close(hr_device *device)
 {
-    hr_free(device->state);
+    dry_device *dry = device->state;
+
+    hr_backend_cpu.close(&dry->cpu);
+    hr_free(dry);
 }
 
 static hr_status dry_alloc(hr_device *device, size_t bytes, void **out)
@@ -84,30 +93,12 @@ static hr_status dry_copy(hr_stream *stream, void *dst, const void *src, size_t 
     return HR_OK;
 }
 
-static size_t round_up(int64_t n, int64_t step)
-{
-    return (size_t)((n + step - 1) / step * step);
-}
-
-/* What the cpu backend keeps: blocks of whole vectors of channels, as fp32 where it
- * cannot multiply bf16. */
-static size_t packed_bytes(const hr_device *device, const hr_packed *packed)
-{
-    bool narrow = packed->dtype == HR_BF16 && device->has_bf16;
-    bool by_in = packed->shards.axis == HR_SHARDS_BY_IN;
-    int64_t block = device->isa == HR_ISA_AVX512 ? 16 : 8, shards = packed->shards.n;
-    size_t n = round_up(packed->dim[0] / (by_in ? 1 : shards), block) *
-               round_up(packed->dim[1] / (by_in ? shards : 1), block) * (size_t)shards;
-
-    for (int i = 2; i < packed->n_dims; i++)
-        n *= (size_t)packed->dim[i];
-    return n * hr_dtype_size(narrow ? HR_BF16 : HR_F32);
-}
-
 static hr_status dry_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
+    dry_device *dry = stream->device->state;
+
     (void)weight;
-    packed->bytes = packed_bytes(stream->device, packed);
+    HR_TRY(hr_cpu_packed_bytes(&dry->cpu, packed, &packed->bytes));
     hr_device_count_bytes(packed->device, (int64_t)packed->bytes);
     return HR_OK;
 }

@@ -186,9 +186,8 @@ static bool is_as_estimated(hr_group *all, const hr_pipeline_options *options,
                         (size_t)counted->messages[i]);
             return false;
         }
-    /* how oneDNN packs depends on the instruction set: some bytes of tiny weights */
     if (real->stage_flops[HR_STAGE_DENOISE] == estimate.stage_flops[HR_STAGE_DENOISE] &&
-        real->transformer_bytes <= estimate.weight_bytes + estimate.weight_bytes / 100)
+        real->transformer_bytes == estimate.weight_bytes)
         return true;
     print_error("%g FLOPs, estimated %g; %zu bytes of weights, estimated %zu\n",
                 real->stage_flops[HR_STAGE_DENOISE],
