@@ -31,7 +31,11 @@ hr_status hr_worker_open(hr_group *group, const hr_worker_options *options,
     hr_worker *worker;
     hr_status status;
 
-    HR_TRY(hr_group_agree(group, hr_alloc_or_fail(sizeof *worker, "a worker", &memory)));
+    status = hr_group_agree(group, hr_alloc_or_fail(sizeof *worker, "a worker", &memory));
+    if (status != HR_OK) {
+        hr_free(memory);
+        return status;
+    }
     worker = memory;
     worker->group = group;
     worker->world = hr_group_world(group);
