@@ -164,6 +164,20 @@ hr_status hr_text_add_shown(hr_text *text, const char *s, size_t max_bytes)
     return HR_OK;
 }
 
+/* 'it'\''s' */
+hr_status hr_text_add_word(hr_text *text, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789-_./:=,+@%";
+
+    if (*word != '\0' && word[strspn(word, plain)] == '\0')
+        return hr_text_add(text, word);
+    HR_TRY(hr_text_add(text, "'"));
+    for (const char *c = word; *c != '\0'; c++)
+        HR_TRY(*c == '\'' ? hr_text_add(text, "'\\''") : hr_text_append(text, c, 1));
+    return hr_text_add(text, "'");
+}
+
 void hr_text_free(hr_text *text)
 {
     hr_free(text->s);

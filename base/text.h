@@ -35,6 +35,8 @@ hr_status hr_text_printf(hr_text *text, const char *format, ...)
 /* Text from a stranger's file, for a terminal: '?' for control characters and for what is
  * not UTF-8, "..." for what comes after about `max_bytes`. */
 hr_status hr_text_add_shown(hr_text *text, const char *s, size_t max_bytes);
+/* A word of a command as a shell reads it: in quotes where it needs them. */
+hr_status hr_text_add_word(hr_text *text, const char *word);
 void hr_text_free(hr_text *text);
 
 /* Reads a whole file; *out is NUL-terminated, caller hr_frees. Refuses more than

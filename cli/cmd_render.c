@@ -5,6 +5,7 @@
 #include "cli/render_call.h"
 
 #include <stdio.h>
+#include <string.h>
 
 /* The texts of all videos first, so that the text encoder is loaded once. */
 static hr_status encode_all(hr_render_call *call)
@@ -46,6 +47,25 @@ static hr_status render_next(hr_render_call *call, hr_video *video)
         hr_world_progress(call->ranks.world) == HR_OK)
         return video->status == HR_ERR_CANCELLED ? HR_ERR_CANCELLED : HR_OK;
     return recover(call);
+}
+
+/* The same command, but for what would begin anew: videos that are done are left as they
+ * are. Not where it would draw other seeds. */
+static hr_status write_again(const hr_command_line *line, hr_render_call *call)
+{
+    const hr_render_options *o = &call->options;
+
+    if (!call->is_batch || (o->seeds == NULL && !o->job.is_set[HR_KEY_SEED]))
+        return HR_OK;
+    HR_TRY(hr_text_add(&call->again, "haloreel render"));
+    for (int i = 1; i < line->argc; i++) {
+        if (strncmp(line->argv[i], "--fo", 4) == 0 ||
+            strncmp(line->argv[i], "--fre", 5) == 0)
+            continue; /* --force and --fresh, which may be shortened */
+        HR_TRY(hr_text_add(&call->again, " "));
+        HR_TRY(hr_text_add_word(&call->again, line->argv[i]));
+    }
+    return HR_OK;
 }
 
 static hr_status render_batch(hr_render_call *call)
@@ -95,6 +115,8 @@ static int render(hr_call_kind kind, int argc, char **argv)
     line.n_ranks = call.ranks.n;
     if (status == HR_OK)
         status = hr_render_call_open(&line, &call);
+    if (status == HR_OK)
+        status = hr_ranks_agree(&call.ranks, write_again(&line, &call));
     if (status == HR_OK)
         status = run_call(&call);
     ranks = call.ranks;

@@ -150,6 +150,22 @@ static const char *explain(hr_status why, char said[HR_LOG_LINE_BYTES])
     return hr_log_last_failure(said)[0] != '\0' ? said : hr_status_name(why);
 }
 
+void hr_show_progress_stopped(const hr_show_progress *show, bool is_saved)
+{
+    int n = (int)(strrchr(show->status_path, '/') - show->status_path);
+
+    if (show->again != NULL)
+        hr_warn("stopped; to go on with the batch: %s", show->again);
+    else if (!is_saved)
+        hr_warn("stopped; nothing was saved yet");
+    else if (show->label == NULL)
+        hr_warn("stopped; to go on: haloreel resume %.*s", n, show->status_path);
+    else
+        hr_warn("stopped; to go on with this video: haloreel resume %.*s (the seeds of "
+                "the others were drawn, and would be drawn anew)",
+                n, show->status_path);
+}
+
 /* Where a step takes too long to wait for, the process ends in it. */
 static void write_last(void *user, hr_status why)
 {
@@ -162,10 +178,9 @@ static void write_last(void *user, hr_status why)
     write_status(show);
     if (why == HR_ERR_CANCELLED)
         hr_lock_drop(show->lock);
-    if (why == HR_ERR_CANCELLED && show->status.checkpoint != NULL)
-        hr_warn("stopped; to go on: haloreel resume %.*s",
-                (int)(strrchr(show->status_path, '/') - show->status_path),
-                show->status_path);
+    if (why == HR_ERR_CANCELLED &&
+        (show->again != NULL || show->status.checkpoint != NULL))
+        hr_show_progress_stopped(show, true);
 }
 
 static hr_status name_hosts(hr_show_progress *show)

@@ -15,6 +15,7 @@ typedef struct hr_show_progress {
     const char *status_path; /* status.json */
     const char *output;      /* where the result goes; NULL: nowhere */
     const hr_lock *lock;     /* dropped when the process ends at once */
+    const char *again;       /* the command that goes on with a batch; NULL: none does */
     const char *reason;      /* of a stop that nobody's signal asked for; NULL: none */
     double ends;             /* hr_clock_seconds of the time limit; 0: none */
     hr_run_status status;    /* what was last written there */
@@ -38,6 +39,8 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
 void hr_show_progress_update(void *user, const hr_progress *progress);
 /* The run could go on from this file now. */
 void hr_show_progress_saved(hr_show_progress *show, const char *path);
+/* Logs how a run that was stopped goes on. */
+void hr_show_progress_stopped(const hr_show_progress *show, bool is_saved);
 /* Wipes the line and writes the last state; returns `status`. `result` is the file made,
  * looked at only when all went well. */
 hr_status hr_show_progress_end(hr_show_progress *show, hr_status status,

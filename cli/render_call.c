@@ -298,6 +298,7 @@ void hr_render_call_close(hr_render_call *call)
     hr_device_close(call->device);
     hr_outlook_free(&call->outlook);
     hr_text_free(&call->model_lines);
+    hr_text_free(&call->again);
     hr_batch_free(&call->batch);
     hr_model_close(call->model);
     hr_model_entry_free(&call->entry);

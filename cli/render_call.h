@@ -23,6 +23,7 @@ typedef struct hr_render_call {
     hr_outlook outlook;
     hr_batch batch;
     bool is_batch;
+    hr_text again; /* what goes on with a batch that is stopped; empty: nothing */
     hr_time_limit time_limit; /* on the first rank */
     hr_text model_lines;      /* of receipts: cli/identity.h */
 } hr_render_call;

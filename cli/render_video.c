@@ -154,6 +154,7 @@ static hr_status begin(hr_render_call *call, const hr_video *video, video_run *r
     run->show = (hr_show_progress){
         .ranks = &call->ranks,
         .label = video->label,
+        .again = call->again.s,
         .status_path = place->folder.status_file,
         .output = hr_run_folder_result(&place->folder),
         .ends = call->time_limit.ends,
@@ -238,10 +239,8 @@ static void say_how_to_go_on(const hr_render_call *call, const video_run *run,
                 call->plan.n_steps, folder);
     else if (status == HR_OK && stop > 0 && run->is_saved)
         hr_info("all steps are done; to decode: haloreel resume %s", folder);
-    else if (status == HR_ERR_CANCELLED && run->is_saved)
-        hr_warn("stopped; to go on: haloreel resume %s", folder);
     else if (status == HR_ERR_CANCELLED)
-        hr_warn("stopped; nothing was saved yet");
+        hr_show_progress_stopped(&run->show, run->is_saved);
     else if ((status == HR_ERR_NOMEM || status == HR_ERR_IO) && run->is_saved)
         hr_warn("to go on, once %s: haloreel resume %s",
                 status == HR_ERR_NOMEM ? "there is room" : "that is mended", folder);

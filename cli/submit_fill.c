@@ -4,15 +4,6 @@
 
 #include <string.h>
 
-/* 'it'\''s' */
-static hr_status add_shell_word(const char *word, hr_text *out)
-{
-    HR_TRY(hr_text_add(out, "'"));
-    for (const char *c = word; *c != '\0'; c++)
-        HR_TRY(*c == '\'' ? hr_text_add(out, "'\\''") : hr_text_append(out, c, 1));
-    return hr_text_add(out, "'");
-}
-
 /* "a \"b\" \\ c": sbatch knows the backslash in quotes of both kinds. */
 static hr_status add_sbatch_word(const char *word, hr_text *out)
 {
@@ -33,7 +24,7 @@ static hr_status add_value(const hr_submit_value *value, bool is_sbatch, hr_text
     for (size_t i = 0; i < value->n_words; i++) {
         HR_TRY(i > 0 ? hr_text_add(out, " ") : HR_OK);
         HR_TRY(is_sbatch ? add_sbatch_word(value->words[i], out)
-                         : add_shell_word(value->words[i], out));
+                         : hr_text_add_word(out, value->words[i]));
     }
     return HR_OK;
 }

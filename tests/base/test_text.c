@@ -194,9 +194,24 @@ static void durations_for_people(void **state)
         assert_string_equal(hr_format_duration(cases[i].seconds, out), cases[i].expected);
 }
 
+static void words_for_a_shell(void **state)
+{
+    static const char *const words[] = {"plain-1_./:=,+@%", "a b", "it's", "", "*", "$x"};
+    hr_text text = {0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        hr_test_ok(hr_text_add(&text, i > 0 ? " " : ""));
+        hr_test_ok(hr_text_add_word(&text, words[i]));
+    }
+    assert_string_equal(text.s, "plain-1_./:=,+@% 'a b' 'it'\\''s' '' '*' '$x'");
+    hr_text_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_for_a_shell),
         cmocka_unit_test(every_code_point_survives),
         cmocka_unit_test(invalid_bytes_are_found),
         cmocka_unit_test(texts_grow),

@@ -3,6 +3,7 @@ import calendar
 import glob
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -356,6 +357,31 @@ class GoingOn(Runs, CliTest):
         self.assertIn("2 of 2 videos done", result.stdout.decode())
         self.same("out/a-red-cat-seed-7")
         self.assertEqual(self.succeeds(*batch).stderr.decode().count("done already"), 2)
+
+    def stopped_batch(self, video, at, *arguments):
+        """What it says when it is stopped in the video of this folder, while a checkpoint is written."""
+        process = self.start_alone("render", *arguments, *OFTEN, "--set", "output.folder=out", program=FAULTS,
+                                   env={"HR_FAULT": f"hdf5.create:{at}=sleep1000"})
+        self.wait_for(lambda: glob.glob(self.path("out", video, "checkpoint", "step-*.h5")), process)
+        process.send_signal(signal.SIGUSR1)
+        return self.ends(process, 75)
+
+    def test_a_batch_that_is_stopped_says_how_to_go_on(self):
+        # The first video is saved five times.
+        said = self.stopped_batch("a-red-cat-seed-8", 7, *JOB, "--seeds", "7..8", "--force")
+        lines = [line for line in said.splitlines() if "to go on" in line]
+        self.assertEqual(len(lines), 1, said)
+        command = shlex.split(lines[0].partition("to go on with the batch: ")[2])
+        self.assertEqual(command, ["haloreel", "render", *JOB, "--seeds", "7..8", *OFTEN, "--set", "output.folder=out"])
+        result = self.succeeds(*command[1:])
+        self.assertEqual(result.stderr.decode().count("done already"), 1)
+        self.assertEqual(result.stderr.decode().count("going on at step"), 1)
+        self.same("out/a-red-cat-seed-7")
+
+    def test_a_batch_of_drawn_seeds_that_is_stopped(self):
+        self.write("prompts", "a red cat\na blue dog\n")
+        said = self.stopped_batch("a-red-cat-seed-*", 2, "--prompts", "prompts", *JOB[2:])
+        self.assertRegex(said, "to go on with this video: haloreel resume out/a-red-cat-seed-[0-9]+ ")
 
     def test_saving_that_fails_is_not_tried_at_each_window(self):
         process = self.start_alone("render", *JOB, *SEED, "--set", "checkpoint.every=1step", "--set",

@@ -290,7 +290,7 @@ class Command(Submit):
     def test_a_template_of_its_own(self):
         self.write("own", "#!/bin/sh\n#SBATCH {{options}}\n{{program}} render {{runs}}\n")
         self.submit("job.yaml", "--nodes=1", "--template=own")
-        self.assertRegex(self.script(), r"(?m)^'/.*' render '/.*/run'$")
+        self.assertRegex(self.script(), r"(?m)^/.* render /.*/run$")
         self.write("own", "#!/bin/sh\n\n{{programm}}\n")
         self.refuses(2, "own:3: {{programm}}", "job.yaml", "--nodes=1", "--template=own")
         self.refuses(2, "none: ", "job.yaml", "--nodes=1", "--template=none")
