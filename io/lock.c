@@ -146,6 +146,22 @@ static hr_status refuse(const char *folder, const holder *h)
                    who, h->since[0] != '\0' ? " since " : "", h->since);
 }
 
+/* It is held. When Slurm has lost a node it starts the job anew on others, and the disk
+ * may take a while to give up the lost one's locks: that is worth another try. */
+static hr_status refuse_held(const char *folder, const hr_lock *lock, const holder *h)
+{
+    char who[2 * FIELD_BYTES];
+
+    if (lock->me.job[0] == '\0' || strcmp(h->job, lock->me.job) != 0 ||
+        strcmp(h->host, lock->me.host) == 0)
+        return refuse(folder, h);
+    describe(h, who, sizeof who);
+    return hr_fail(HR_ERR_DEVICE,
+                   "%s: %s, of an earlier start of this job, still holds the lock of "
+                   "this folder",
+                   folder, who);
+}
+
 /* Whether a lock of this disk is one for all hosts that see it: not where it was mounted
  * with locks of its own, or by a program that may keep them to itself. */
 static bool spans_hosts(int fd)
@@ -243,7 +259,7 @@ static hr_status open_file(const char *folder, hr_lock *lock)
                             O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (lock->fd < 0 || fstat(lock->fd, &info) != 0)
         return hr_fail(HR_ERR_IO, "%s/lock cannot be opened: %s", folder,
-                       strerror(errno));
+                       errno == ELOOP ? "it is a symbolic link" : strerror(errno));
     if (!S_ISREG(info.st_mode))
         return hr_fail(HR_ERR_IO, "%s/lock is there and not a plain file", folder);
     return HR_OK;
@@ -261,7 +277,7 @@ static hr_status try_take(const char *folder, hr_lock *lock, bool *again)
         if (errno == EWOULDBLOCK) {
             read_text(lock->fd, text);
             h = parse(text);
-            return refuse(folder, &h);
+            return refuse_held(folder, lock, &h);
         }
         hr_warn("%s/lock cannot be held: %s; only its text tells others", folder,
                 strerror(errno));

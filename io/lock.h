@@ -14,11 +14,12 @@
 typedef struct hr_lock hr_lock;
 
 /* `job`: the Slurm job of this process; NULL: none. HR_ERR_ARG, logged with who holds it,
- * when another program works there. What a dead one left is taken over, with one info
- * line. Where the disk does not tell whether a process of another host holds it (local
- * locks on NFS, FUSE), that one counts as dead when FOLDER/status.json is not running or
- * older than ten minutes, or when it was a part of this Slurm job, which has been started
- * again. HR_ERR_IO when the file cannot be made. Caller closes. */
+ * when another program works there; HR_ERR_DEVICE when that is an earlier start of the
+ * same job on another host, which may be gone soon. What a dead one left is taken over,
+ * with one info line. Where the disk does not tell whether a process of another host
+ * holds it (local locks on NFS, FUSE), that one counts as dead when FOLDER/status.json is
+ * not running or older than ten minutes, or when it was a part of this Slurm job, which
+ * has been started again. HR_ERR_IO when the file cannot be made. Caller closes. */
 hr_status hr_lock_open(const char *folder, const char *job, hr_lock **out);
 /* Removes the file alone, for a process that ends at once: from any thread. */
 void hr_lock_drop(const hr_lock *lock);

@@ -39,6 +39,23 @@ static void test_one_program(void **state)
     hr_lock_close(NULL);
 }
 
+static void write_lock(const char *folder, const char *host, const char *job, int64_t pid,
+                       uint64_t start)
+{
+    char boot[64] = "", text[512];
+    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+    if (file != NULL && fgets(boot, sizeof boot, file) != NULL)
+        boot[strcspn(boot, "\n")] = '\0';
+    if (file != NULL)
+        fclose(file);
+    snprintf(text, sizeof text,
+             "haloreel lock 1\nhost %s\nboot %s\npid %" PRId64 "\nstart %" PRIu64
+             "\njob %s\nsince 2026-01-31T12:00:00Z\n",
+             host, boot, pid, start, job);
+    hr_test_write(hr_test_path(folder, "lock"), text, strlen(text));
+}
+
 /* Another process holds it, and is killed. */
 static void test_killed(void **state)
 {
@@ -61,6 +78,10 @@ static void test_killed(void **state)
     hr_test_fails(HR_ERR_ARG, message, hr_lock_open(folder, NULL, &lock));
     hr_test_fails(HR_ERR_ARG, "(Slurm job 77) works in this folder since 20",
                   hr_lock_open(folder, NULL, &lock));
+    write_lock(folder, "elsewhere", "77", 1, 1); /* as if from there: a lost node */
+    hr_test_fails(HR_ERR_DEVICE, "(Slurm job 77), of an earlier start of this job",
+                  hr_lock_open(folder, "77", &lock));
+    hr_test_fails(HR_ERR_ARG, "works in this folder", hr_lock_open(folder, "78", &lock));
     hr_test_release_log();
     kill(child, SIGKILL);
     assert_int_equal(waitpid(child, NULL, 0), child);
@@ -87,23 +108,6 @@ static void test_moved(void **state)
     assert_int_equal(hr_test_count_entries(old), 0);
     assert_int_equal(hr_test_count_entries(run), 1);
     hr_lock_close(second);
-}
-
-static void write_lock(const char *folder, const char *host, const char *job, int64_t pid,
-                       uint64_t start)
-{
-    char boot[64] = "", text[512];
-    FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
-
-    if (file != NULL && fgets(boot, sizeof boot, file) != NULL)
-        boot[strcspn(boot, "\n")] = '\0';
-    if (file != NULL)
-        fclose(file);
-    snprintf(text, sizeof text,
-             "haloreel lock 1\nhost %s\nboot %s\npid %" PRId64 "\nstart %" PRIu64
-             "\njob %s\nsince 2026-01-31T12:00:00Z\n",
-             host, boot, pid, start, job);
-    hr_test_write(hr_test_path(folder, "lock"), text, strlen(text));
 }
 
 static void write_status(const char *folder, const char *run_state, time_t updated)
@@ -232,8 +236,8 @@ static void test_cannot_be_made(void **state)
                   hr_lock_open(folder, NULL, &lock));
     rmdir(path);
     assert_int_equal(symlink("/etc/passwd", path), 0);
-    hr_test_fails(HR_ERR_IO,
-                  "lock cannot be opened: ", hr_lock_open(folder, NULL, &lock));
+    hr_test_fails(HR_ERR_IO, "lock cannot be opened: it is a symbolic link",
+                  hr_lock_open(folder, NULL, &lock));
     unlink(path);
     hr_fault_set("lock.open:1");
     hr_test_fails(HR_ERR_IO, "lock cannot be opened: Read-only file system",
