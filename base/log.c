@@ -1,11 +1,14 @@
 #include "base/log.h"
 #include "base/fault.h"
+#include "base/text.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,12 +38,36 @@ void hr_log_set_sink(hr_log_sink_fn sink)
     pthread_mutex_unlock(&the_log.lock);
 }
 
+/* A run folder may come from a stranger: no link is followed, no pipe is waited for. */
+static hr_status open_file(const char *path, FILE **out)
+{
+    const int how = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int fd = hr_fault_errno("file.open", EACCES) ? -1 : open(path, how, 0666);
+    int error = errno;
+    struct stat info;
+
+    *out = NULL;
+    if (fd >= 0 && fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+        close(fd);
+        return hr_fail(HR_ERR_IO, "cannot write log file %s: it is no plain file", path);
+    }
+    if (fd >= 0) {
+        *out = fdopen(fd, "a");
+        error = errno;
+    }
+    if (*out != NULL)
+        return HR_OK;
+    if (fd >= 0)
+        close(fd);
+    return hr_fail(HR_ERR_IO, "cannot write log file %s: %s", path,
+                   hr_open_error(path, error));
+}
+
 hr_status hr_log_open(const char *path)
 {
-    FILE *file = hr_fault_errno("file.open", EACCES) ? NULL : fopen(path, "ae");
+    FILE *file;
 
-    if (file == NULL)
-        return hr_fail(HR_ERR_IO, "cannot write log file %s: %s", path, strerror(errno));
+    HR_TRY(open_file(path, &file));
     pthread_mutex_lock(&the_log.lock);
     if (the_log.file != NULL)
         fclose(the_log.file);

@@ -20,8 +20,9 @@ typedef enum hr_log_level {
  * INFO. */
 void hr_log_set_level(hr_log_level level);
 
-/* Also writes each line, with the time of day, at the end of `path`. HR_ERR_IO
- * when it cannot be created. The folder must exist. */
+/* Also writes each line, with the time of day, at the end of `path`, which is made where
+ * it is not there. HR_ERR_IO when it cannot be written, or is a link or no plain file.
+ * The folder must exist. */
 hr_status hr_log_open(const char *path);
 void hr_log_close(void);
 

@@ -232,6 +232,15 @@ hr_status hr_read_file(const char *path, size_t max_bytes, char **out, size_t *n
     return status;
 }
 
+const char *hr_open_error(const char *path, int error)
+{
+    struct stat info;
+
+    if (error == ELOOP && lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+        return "it is a symbolic link";
+    return strerror(error);
+}
+
 char *hr_format_bytes(uint64_t bytes, char out[16])
 {
     static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};

@@ -44,6 +44,9 @@ void hr_text_free(hr_text *text);
  * the path. */
 hr_status hr_read_file(const char *path, size_t max_bytes, char **out, size_t *n_bytes);
 
+/* Why a file could not be opened (errno `error`) by who follows no link. */
+const char *hr_open_error(const char *path, int error);
+
 /* "12.3 MB" with the powers of 1000, into out (room for 16 bytes). Returns out. */
 char *hr_format_bytes(uint64_t bytes, char out[16]);
 

@@ -70,6 +70,9 @@ static hr_status open_part(hr_out_file *file)
     file->fd = hr_fault_errno("file.open", EACCES)
                    ? -1
                    : open(file->part, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+    if (file->fd < 0 && errno == ELOOP)
+        return hr_fail(HR_ERR_IO, "cannot create %s: %s", file->part,
+                       hr_open_error(file->part, ELOOP));
     if (file->fd < 0)
         return failed(file, "create");
     if (flock(file->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {

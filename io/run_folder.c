@@ -255,6 +255,28 @@ done:
     return status;
 }
 
+/* A folder from a stranger could have a run write, and remove, anywhere. */
+static hr_status refuse_links(const hr_run_folder *run)
+{
+    static const char *const names[] = {"log",      "scratch",         "checkpoint",
+                                        "segments", "segments/frames", "preview",
+                                        "frames"};
+    hr_status status = HR_OK;
+    struct stat info;
+    char *path;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0] && status == HR_OK; i++) {
+        HR_TRY(join(run->folder, names[i], &path));
+        if (lstat(path, &info) == 0 && S_ISLNK(info.st_mode))
+            status = hr_fail(HR_ERR_ARG,
+                             "%s is a symbolic link: of a run folder only the whole "
+                             "may be one",
+                             path);
+        hr_free(path);
+    }
+    return status;
+}
+
 static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
 {
     if (options->file != NULL)
@@ -265,7 +287,7 @@ static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
     HR_TRY(hr_lock_open(run->folder, options->job_id, &run->lock));
     if (options->fresh && hr_folder_has_more(run->folder, "lock"))
         return set_aside(options, run);
-    return HR_OK;
+    return refuse_links(run);
 }
 
 hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out)

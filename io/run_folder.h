@@ -45,7 +45,8 @@ typedef struct hr_run_folder {
 
 /* Makes the folder with its parents and takes its lock; what is in it stays. Refused: a
  * file whose ending does not fit (HR_ERR_ARG), a folder that another process works in
- * (HR_ERR_ARG), that cannot be made or written (HR_ERR_IO). Caller closes. */
+ * (HR_ERR_ARG), in which a folder of a run is a link (HR_ERR_ARG), that cannot be made or
+ * written (HR_ERR_IO). Caller closes. */
 hr_status hr_run_folder_open(const hr_run_options *options, hr_run_folder *out);
 /* Removes the scratch folder and an empty checkpoint folder, unlocks and frees; takes a
  * zeroed one. */

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int teardown(void **state)
@@ -106,6 +107,23 @@ static void a_file_that_cannot_be_made_is_named(void **state)
                   hr_log_open("/nowhere/run.log"));
 }
 
+/* What a link names stays as it is, and no pipe is waited for. */
+static void only_a_plain_file_is_a_log(void **state)
+{
+    const char *folder = hr_test_folder(), *path = hr_test_path(folder, "run.log");
+    const char *named = hr_test_path(folder, "named");
+    struct stat info;
+
+    (void)state;
+    assert_int_equal(symlink("named", path), 0);
+    hr_test_fails(HR_ERR_IO, "run.log: it is a symbolic link", hr_log_open(path));
+    assert_int_equal(lstat(named, &info), -1);
+    unlink(path);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    hr_test_fails(HR_ERR_IO, "run.log: ", hr_log_open(path));
+    hr_test_fails(HR_ERR_IO, "it is no plain file", hr_log_open("/dev/null"));
+}
+
 /* What reaches standard error while `write_lines` runs. */
 static char *standard_error_of(void (*write_lines)(void), size_t *n)
 {
@@ -192,6 +210,7 @@ int main(void)
         cmocka_unit_test_teardown(the_file_gets_everything_up_to_info, teardown),
         cmocka_unit_test_teardown(opening_again_goes_on_in_the_file, teardown),
         cmocka_unit_test_teardown(a_file_that_cannot_be_made_is_named, teardown),
+        cmocka_unit_test_teardown(only_a_plain_file_is_a_log, teardown),
         cmocka_unit_test_teardown(the_level_decides_what_people_see, teardown),
         cmocka_unit_test_teardown(other_ranks_speak_only_when_they_have_to, teardown),
     };

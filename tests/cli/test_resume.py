@@ -358,6 +358,27 @@ class GoingOn(Runs, CliTest):
         self.same("out/a-red-cat-seed-7")
         self.assertEqual(self.succeeds(*batch).stderr.decode().count("done already"), 2)
 
+    def test_links_in_the_folder_are_not_written_through(self):
+        """It may come from a stranger. A link to the whole folder is the user's own."""
+        self.stopped_at(2)
+        mine = self.write("mine", "mine")
+        os.mkdir(self.path("yours"))
+        for name, target, code in (("log/rank-0000.log", mine, 4), ("checkpoint", self.path("yours"), 2)):
+            os.rename(self.path("out", name), self.path("kept"))
+            os.symlink(target, self.path("out", name))
+            line = self.refused(code, f"out/{name}", "resume", "out")
+            self.assertIn("is a symbolic link", line)
+            os.remove(self.path("out", name))
+            os.rename(self.path("kept"), self.path("out", name))
+        self.assertEqual(self.read("mine"), b"mine")
+        self.assertEqual(os.listdir(self.path("yours")), [])
+        os.remove(self.path("out", "receipt.json"))
+        os.symlink("nowhere", self.path("out", "receipt.json"))  # a file takes its place
+        os.symlink("out", self.path("link"))
+        self.succeeds("resume", "link")
+        self.same()
+        self.assertFalse(os.path.exists(self.path("out", "nowhere")))
+
     def stopped_batch(self, video, at, *arguments):
         """What it says when it is stopped in the video of this folder, while a checkpoint is written."""
         process = self.start_alone("render", *arguments, *OFTEN, "--set", "output.folder=out", program=FAULTS,

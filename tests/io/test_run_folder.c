@@ -296,20 +296,33 @@ static void test_begin(void **state)
     hr_free(folder);
 }
 
-/* Where segments/ is a link, what it names stays. */
-static void test_begin_follows_no_links(void **state)
+/* What a folder of the run would name, as a link, stays; the run itself may be one. */
+static void test_links_inside_are_refused(void **state)
 {
+    static const char *const names[] = {"log",      "scratch", "checkpoint",
+                                        "segments", "preview", "frames"};
     const char *base = hr_test_folder(), *folder = hr_test_path(base, "run");
     const char *precious = hr_test_path(base, "precious/0000.mp4");
-    const hr_run_options options = {.folder = folder};
+    const char *whole = hr_test_path(base, "link");
+    const hr_run_options options = {.folder = folder}, linked = {.folder = whole};
+    hr_run_folder run;
 
     (void)state;
     hr_test_ok(hr_folder_create(folder));
     hr_test_ok(hr_folder_create(hr_test_path(base, "precious")));
     hr_test_write(precious, "x", 1);
-    assert_int_equal(symlink("../precious", hr_test_path(folder, "segments")), 0);
-    hr_test_ok(start(&options, HR_RUN_NEW));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *path = hr_test_path(folder, names[i]);
+
+        assert_int_equal(symlink("../precious", path), 0);
+        hr_test_fails(HR_ERR_ARG, "is a symbolic link",
+                      hr_run_folder_open(&options, &run));
+        unlink(path);
+    }
     assert_int_equal(access(precious, F_OK), 0);
+    assert_int_equal(hr_test_count_entries(folder), 0);
+    assert_int_equal(symlink("run", whole), 0);
+    hr_test_ok(start(&linked, HR_RUN_NEW));
 }
 
 static void test_fresh(void **state)
@@ -375,7 +388,7 @@ int main(void)
         cmocka_unit_test_teardown(test_not_writable, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_lock, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_begin, hr_test_leak_teardown),
-        cmocka_unit_test_teardown(test_begin_follows_no_links, hr_test_leak_teardown),
+        cmocka_unit_test_teardown(test_links_inside_are_refused, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_fresh, hr_test_leak_teardown),
         cmocka_unit_test_teardown(test_job_file, hr_test_leak_teardown),
     };
