@@ -7,8 +7,8 @@
 #include <stdatomic.h>
 
 typedef struct hr_transport hr_transport; /* transport.h */
+typedef struct hr_request hr_request;     /* likewise */
 typedef struct hr_control hr_control;     /* control.h */
-typedef struct hr_orphan hr_orphan;       /* wire.h */
 typedef struct hr_wire hr_wire;           /* wire.h */
 
 struct hr_world {
@@ -27,7 +27,7 @@ struct hr_world {
 
     hr_transport *transport; /* NULL: this process alone, or pretended */
     hr_control *control;     /* likewise */
-    hr_orphan *orphans;      /* sends that outlive a failure */
+    hr_request *orphans;     /* sends that outlive a failure, by hr_request_keep.next */
     hr_status failure;       /* of this epoch: this rank or another gave up */
     bool has_told;           /* and all others know */
     atomic_bool *is_lost;    /* [size]; the thread that watches signals looks, too */

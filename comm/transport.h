@@ -62,6 +62,12 @@ hr_status hr_request_test(hr_request *request, bool *is_done);
 /* Of a receive that is done. */
 int hr_request_peer(const hr_request *request);
 size_t hr_request_bytes(const hr_request *request);
+/* The holder's own, zeros at first: for lists of requests that must not need memory. */
+typedef struct hr_request_keep {
+    hr_request *next, *sibling;
+    void *block;
+} hr_request_keep;
+hr_request_keep *hr_request_kept(hr_request *request);
 /* Asks for the end of a receive; it is done soon, if nothing has begun to arrive at once.
  */
 void hr_request_cancel(hr_request *request);

@@ -21,6 +21,7 @@ struct hr_request {
     bool is_send, is_done;
     int peer;
     size_t bytes;
+    hr_request_keep kept;
 };
 
 struct hr_transport {
@@ -420,6 +421,11 @@ int hr_request_peer(const hr_request *request)
 size_t hr_request_bytes(const hr_request *request)
 {
     return request->bytes;
+}
+
+hr_request_keep *hr_request_kept(hr_request *request)
+{
+    return &request->kept;
 }
 
 void hr_request_cancel(hr_request *request)

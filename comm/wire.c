@@ -120,14 +120,6 @@ hr_status hr_wire_wait(hr_world *world, hr_wire *wires, size_t n, hr_traffic tra
     return status;
 }
 
-/* Abandoned sends and the memory that they send from. */
-struct hr_orphan {
-    hr_orphan *next;
-    void *block;
-    size_t n;
-    hr_request *request[];
-};
-
 /* A receive that has begun to arrive writes into memory that is about to be freed. */
 static void end_receive(hr_world *world, hr_wire *wire)
 {
@@ -146,51 +138,63 @@ static void end_receive(hr_world *world, hr_wire *wire)
 
 void hr_wire_abandon(hr_world *world, hr_wire *wires, size_t n, void *block)
 {
-    hr_orphan *orphan = NULL;
-    size_t n_open = 0;
+    hr_request *first = NULL;
 
     for (size_t i = 0; i < n; i++) {
         if (wires[i].request != NULL && !wires[i].is_send)
             end_receive(world, &wires[i]);
-        n_open += wires[i].request != NULL;
-    }
-    if (n_open > 0)
-        orphan = hr_alloc(sizeof *orphan + n_open * sizeof(hr_request *));
-    if (orphan == NULL) {
-        if (n_open == 0)
-            hr_free(block); /* else it has to stay: out of memory */
-        return;
-    }
-    orphan->block = block;
-    for (size_t i = 0; i < n; i++) {
-        if (wires[i].request != NULL)
-            orphan->request[orphan->n++] = wires[i].request;
+        if (wires[i].request == NULL)
+            continue;
+        hr_request_kept(wires[i].request)->sibling = first;
+        first = wires[i].request;
         wires[i].request = NULL;
     }
-    orphan->next = world->orphans;
-    world->orphans = orphan;
+    if (first == NULL) {
+        hr_free(block);
+        return;
+    }
+    hr_request_kept(first)->next = world->orphans;
+    hr_request_kept(first)->block = block;
+    world->orphans = first;
     hr_wire_free_orphans(world, false);
+}
+
+/* A request that cannot be asked is over, too. */
+static bool are_done(hr_request *first)
+{
+    for (hr_request *one = first; one != NULL; one = hr_request_kept(one)->sibling) {
+        bool is_done;
+
+        if (hr_request_test(one, &is_done) == HR_OK && !is_done)
+            return false;
+    }
+    return true;
+}
+
+static void free_siblings(hr_request *first)
+{
+    while (first != NULL) {
+        hr_request *next = hr_request_kept(first)->sibling;
+
+        hr_request_free(first);
+        first = next;
+    }
 }
 
 void hr_wire_free_orphans(hr_world *world, bool all)
 {
-    hr_orphan **at = &world->orphans;
+    hr_request **at = &world->orphans;
 
     while (*at != NULL) {
-        hr_orphan *one = *at;
-        bool is_done = true;
+        hr_request *first = *at;
+        hr_request_keep kept = *hr_request_kept(first);
 
-        for (size_t i = 0; i < one->n && is_done && !all; i++)
-            if (hr_request_test(one->request[i], &is_done) != HR_OK)
-                is_done = true;
-        if (!is_done) {
-            at = &one->next;
+        if (!all && !are_done(first)) {
+            at = &hr_request_kept(first)->next;
             continue;
         }
-        *at = one->next;
-        for (size_t i = 0; i < one->n; i++)
-            hr_request_free(one->request[i]);
-        hr_free(one->block);
-        hr_free(one);
+        *at = kept.next;
+        free_siblings(first);
+        hr_free(kept.block);
     }
 }

@@ -6,8 +6,6 @@
 
 #include "comm/inside.h"
 
-typedef struct hr_request hr_request; /* transport.h */
-
 /* Which messages of a group match each other. */
 enum {
     HR_LANE_COLLECTIVE = 0,
@@ -41,7 +39,8 @@ hr_status hr_wire_test(hr_world *world, hr_wire *wire, bool *is_done);
 /* Waits until all n are done; the time counts as `traffic`. */
 hr_status hr_wire_wait(hr_world *world, hr_wire *wires, size_t n, hr_traffic traffic);
 /* After a failure: receives are cancelled; sends that cannot be keep `block` (the memory
- * that they send from; NULL: none) alive, which is freed now or when they are done. */
+ * that they send from; NULL: none) alive, which is freed now or when they are done. Needs
+ * no memory. */
 void hr_wire_abandon(hr_world *world, hr_wire *wires, size_t n, void *block);
 /* Frees what abandoned sends have kept alive: those that are done, or all. */
 void hr_wire_free_orphans(hr_world *world, bool all);
