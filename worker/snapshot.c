@@ -304,7 +304,9 @@ static hr_status save(const pages *p, const hr_checkpoint_head *head, const char
     if (*is_saved)
         *s->rounds_saved = head->rounds_done;
     tidy(s, name, latents ? s->run->render->checkpointing.latents : name, status);
-    if (!is_borne || !is_bearable(status))
+    /* A rank that could not even say that it failed has given up. */
+    if (!is_borne || !is_bearable(status) ||
+        hr_world_progress(s->run->worker->world) != HR_OK)
         return status;
     hr_log_forget_error(); /* that is not why a later end comes */
     return HR_OK;
