@@ -4,8 +4,9 @@ import os
 import shutil
 import signal
 import time
+import unittest
 
-from harness import PROGRAM, SOURCE, main, read_safetensors, write_safetensors
+from harness import PROGRAM, SANITIZED, SOURCE, main, read_safetensors, write_safetensors
 from ranks import RanksTest, Result
 
 # Seven windows.
@@ -213,6 +214,7 @@ class Refused(RanksTest):
                                   on_rank={1: f"export HALOREEL_CONFIGS={self.path('configs')}"})
         self.assertIn("sampler.guidance", line)
 
+    @unittest.skipIf(SANITIZED, "the address space cannot be limited under the sanitizer")
     def test_a_rank_with_little_memory(self):
         line = self.ranks_refused(2, RESOURCES, "rank 1 (", "render", *LONG, "--set", "video.width=2048", "--set",
                                   "video.height=2048", on_rank={1: "ulimit -v 2000000"})
@@ -261,6 +263,7 @@ class Lost(RanksTest):
                 if victim != 0:
                     self.is_said_to_have_failed_by(victim)
 
+    @unittest.skipIf(SANITIZED, "too slow for so short a deadline")
     def test_a_rank_that_stands_still(self):
         process = self.started(2, "--set", "layout.deadline=2")
         self.signal(1, signal.SIGSTOP)
