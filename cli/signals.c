@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 enum { START_SECONDS = 120 };
+/* The others look once a second; a launcher's signal says that they have. */
+static const struct timespec stay = {.tv_sec = 2, .tv_nsec = 500 * 1000 * 1000};
 #define GRACE_SECONDS 0.6 /* to end in good order when nothing is waited for */
 #define TWICE_SECONDS 2.0 /* Slurm sends SIGTERM twice at once */
 
@@ -66,11 +68,13 @@ static int find_lost_rank(void)
 }
 
 /* Ends the process in place of the working thread, which gets some time to tell other
- * hosts and may have said it already. One rank says it to the user. */
-_Noreturn static void end_without(int lost)
+ * hosts and may have said it already. One rank says it to the user. `stays`: who looks
+ * for a lost rank later is not to find this one. */
+_Noreturn static void end_without(int lost, bool stays)
 {
     const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
     char said[HR_LOG_LINE_BYTES];
+    sigset_t set;
     bool speaks;
 
     nanosleep(&pause, NULL);
@@ -84,6 +88,10 @@ _Noreturn static void end_without(int lost)
             hr_log_speak_up();
     }
     pthread_mutex_unlock(&words_lock);
+    if (stays) {
+        fill_set(&set);
+        sigtimedwait(&set, NULL, &stay);
+    }
     end_now(HR_ERR_DEVICE);
 }
 
@@ -100,7 +108,7 @@ static void look_for_stuck(void)
     if (!is_stuck)
         return;
     if (lost >= 0)
-        end_without(lost);
+        end_without(lost, true);
     hr_error("the other ranks do not come to write a checkpoint");
     end_now(HR_ERR_TIMEOUT);
 }
@@ -128,7 +136,7 @@ static void look_for_lost(int number)
     int lost = number != SIGINT ? find_lost_rank() : -1;
 
     if (lost >= 0)
-        end_without(lost);
+        end_without(lost, false);
 }
 
 static const char *signal_text(int number)

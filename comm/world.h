@@ -79,7 +79,8 @@ hr_status hr_world_check_silence(hr_world *world);
 /* Local, from any thread while the world is open: a rank that is lost, or that is on
  * this host and whose process has ended; -1: none. For the thread that watches signals:
  * mpirun stops all ranks with SIGTERM when one has died, and this tells that from a wish
- * to stop. */
+ * to stop. A process that has ended by itself looks no different: a rank that leaves
+ * because of a lost one stays until the others have looked. */
 int hr_world_find_lost(const hr_world *world);
 
 /* Local and quick: lets messages in flight make progress, for long computations. Returns

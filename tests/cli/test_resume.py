@@ -101,6 +101,20 @@ class Killed(Runs, RanksTest):
                 self.assertIn("of %d from %s, written " % (STEPS, newest), result.errors[0])
                 self.same()
 
+    def test_the_rank_that_died_is_named_by_who_looks_last(self):
+        """A launcher that lets the others go on, as Slurm's: they wait for it in MPI, look for it in turns, and
+        those who have found it leave."""
+        for slow in (0, 1):
+            with self.subTest(slow=slow):
+                shutil.rmtree(self.path("out"), ignore_errors=True)
+                result = self.run_ranks(3, "render", *JOB, *SEED, *OFTEN, "--set", "output.folder=out",
+                                        on_rank={slow: "sleep 0.5"}, program=FAULTS,
+                                        env={"HR_FAULT": "hdf5.write:8=kill@rank2",
+                                             "OMPI_MCA_orte_enable_recovery": "1"})
+                self.assertEqual(result.codes[:2], [69, 69], str(result))
+                self.assertEqual(len(result.error_lines()), 1, str(result))
+                self.assertIn("rank 2 (", result.error_lines()[0])
+
     def test_one_rank_is_told_to_stop(self):
         process = self.start(2, "render", *JOB, *SEED, *OFTEN, "--set", "output.folder=out")
         self.wait_for(self.checkpoints, process)
