@@ -28,6 +28,7 @@ static hr_run_options run_options(const hr_render_call *call, const hr_video *vi
         .is_still = call->plan.frames == 1,
         .previews = video->job.preview_every > 0,
         .job_id = getenv("SLURM_JOB_ID"),
+        .is_named = o->output_file != NULL || o->job.is_set[HR_KEY_OUTPUT_FOLDER],
         .fresh = o->fresh,
     };
 }

@@ -16,11 +16,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-static hr_status make_one(const char *path)
+static hr_status make_one(const char *path, bool *is_made)
 {
     struct stat info;
 
-    if (!hr_fault_errno("file.mkdir", EACCES) && mkdir(path, 0777) == 0)
+    *is_made = !hr_fault_errno("file.mkdir", EACCES) && mkdir(path, 0777) == 0;
+    if (*is_made)
         return HR_OK;
     if (errno != EEXIST)
         return hr_fail(HR_ERR_IO, "cannot create folder %s: %s", path, strerror(errno));
@@ -29,9 +30,10 @@ static hr_status make_one(const char *path)
     return HR_OK;
 }
 
-hr_status hr_folder_create(const char *path)
+static hr_status make_all(const char *path, bool only_above)
 {
     char *copy = hr_strdup(path);
+    bool is_made = false, has_said = !only_above;
     hr_status status = HR_OK;
 
     if (copy == NULL)
@@ -40,13 +42,26 @@ hr_status hr_folder_create(const char *path)
         if (*s != '/')
             continue;
         *s = '\0';
-        status = make_one(copy);
+        status = make_one(copy, &is_made);
+        if (is_made && !has_said)
+            hr_info("made folder %s, which was not there", copy);
+        has_said = has_said || is_made; /* those below it go without saying */
         *s = '/';
     }
-    if (status == HR_OK)
-        status = make_one(copy);
+    if (status == HR_OK && !only_above)
+        status = make_one(copy, &is_made);
     hr_free(copy);
     return status;
+}
+
+hr_status hr_folder_create(const char *path)
+{
+    return make_all(path, false);
+}
+
+hr_status hr_folder_create_above(const char *path)
+{
+    return make_all(path, true);
 }
 
 hr_status hr_file_remove(const char *path)

@@ -10,6 +10,9 @@
 
 /* Makes a folder and its parents; one that exists is fine. */
 hr_status hr_folder_create(const char *path);
+/* Makes what is missing above a place that the user named, and says so in one line: it
+ * may be a slip of the pen. */
+hr_status hr_folder_create_above(const char *path);
 /* Removes a folder with all it holds, without following links; none is fine. */
 hr_status hr_folder_remove(const char *path);
 /* Removes the files of a folder whose names start and end so; no folder is fine. */

@@ -175,8 +175,8 @@ static hr_status clear_damaged(const hr_run_folder *run)
 /* What another run than the one that begins left, but for its result. */
 static hr_status clear(const hr_run_folder *run)
 {
-    hr_text logs = {0};
     hr_status status;
+    char *logs;
 
     HR_TRY(hr_file_remove(run->receipt_file));
     HR_TRY(hr_file_remove(run->latents_file));
@@ -187,10 +187,9 @@ static hr_status clear(const hr_run_folder *run)
     HR_TRY(hr_folder_remove(run->segments_folder));
     if (run->preview_folder != NULL)
         HR_TRY(hr_frames_clear(run->preview_folder, "step-"));
-    status = hr_text_printf(&logs, "%s/log", run->folder);
-    if (status == HR_OK)
-        status = hr_folder_clear(logs.s, "rank-", ".log");
-    hr_text_free(&logs);
+    HR_TRY(join(run->folder, "log", &logs));
+    status = hr_folder_clear(logs, "rank-", ".log");
+    hr_free(logs);
     return status;
 }
 
@@ -204,8 +203,10 @@ hr_status hr_run_folder_begin(const hr_run_folder *run, hr_run_begin how)
         HR_TRY(clear(run));
     HR_TRY(make_parent(run->log_file));
     HR_TRY(hr_folder_create(run->scratch_folder));
-    if (result != NULL)
+    if (result != NULL) {
+        HR_TRY(hr_folder_create_above(result));
         HR_TRY(make_parent(result));
+    }
     return run->preview_folder != NULL ? hr_folder_create(run->preview_folder) : HR_OK;
 }
 
@@ -282,6 +283,8 @@ static hr_status open_folder(const hr_run_options *options, hr_run_folder *run)
     if (options->file != NULL)
         HR_TRY(check_file(options));
     HR_TRY(set_paths(options, run));
+    if (options->is_named)
+        HR_TRY(hr_folder_create_above(run->folder));
     HR_TRY(hr_folder_create(run->folder));
     HR_TRY(make_parent(run->job_file)); /* whether it can be written */
     HR_TRY(hr_lock_open(run->folder, options->job_id, &run->lock));
@@ -358,13 +361,11 @@ hr_status hr_run_folder_save_job(const hr_run_folder *run, const hr_job *job,
 {
     char digits[HR_HASH_TEXT_BYTES];
     hr_text text = {0};
-    hr_status status =
-        hr_text_add(&text, "# What this folder was rendered from, defaults "
-                           "filled in: haloreel render takes it as it is.\n");
-
-    if (status == HR_OK)
-        status = hr_text_printf(&text, "%s%s\n", identity_line,
-                                hr_hash_text(*identity, digits));
+    hr_status status = hr_text_printf(
+        &text,
+        "# What this folder was rendered from, defaults filled in: haloreel render takes "
+        "it as it is.\n%s%s\n",
+        identity_line, hr_hash_text(*identity, digits));
 
     if (status == HR_OK)
         status = hr_job_write_yaml(job, &text);

@@ -21,6 +21,7 @@ typedef struct hr_run_options {
     bool is_still;      /* one frame: a picture, whatever kind of film was asked for */
     bool previews;      /* makes preview/ */
     const char *job_id; /* of Slurm, for the lock; NULL: none */
+    bool is_named;      /* the user chose the place: says which parents are made */
     bool fresh;         /* what the folder holds is moved to FOLDER.old-1, or -2, ... */
 } hr_run_options;
 

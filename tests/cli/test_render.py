@@ -205,6 +205,15 @@ class Render(CliTest):
 
 
 class Batch(CliTest):
+    def test_parents_that_are_made_are_said(self):
+        for made, *place in (("one", "-o", "one/two/a.mp4"), ("three", "--set", "output.folder=three/four"),
+                             ("five", "--set", "output.folder=run", "-o", "five/a.mp4")):
+            for times in (1, 0):  # the second time it is there
+                said = self.succeeds("render", "--prompt", PROMPT, *QUICK, "--force", *place).stderr.decode()
+                self.assertEqual(said.count(f"made folder {made}, which"), times, said)
+                self.assertEqual(said.count("made folder"), times, said)
+        self.assertNotIn("made folder", self.succeeds("render", "--prompt", PROMPT, *QUICK).stderr.decode())
+
     def test_prompts_and_seeds(self):
         self.write("prompts.txt", "a red cat\n\n# a comment\na blue robot\r\n")
         result = self.succeeds("render", "--prompts", "prompts.txt", "--seeds", "1..2,9", *QUICK[:-2],

@@ -20,12 +20,15 @@ static void test_create(void **state)
     (void)state;
     hr_test_ok(hr_folder_create(deep));
     hr_test_ok(hr_folder_create(deep));
+    hr_test_ok(hr_folder_create_above(hr_test_path(base, "d/e/f")));
+    assert_int_equal(access(hr_test_path(base, "d/e"), F_OK), 0);
+    assert_int_equal(access(hr_test_path(base, "d/e/f"), F_OK), -1);
     make(base, "file");
     hr_test_fails(HR_ERR_IO, "file: a file is there",
                   hr_folder_create(hr_test_path(base, "file")));
     hr_fault_set("file.mkdir:1+");
     hr_test_fails(HR_ERR_IO, "cannot create folder ",
-                  hr_folder_create(hr_test_path(base, "d")));
+                  hr_folder_create(hr_test_path(base, "g")));
     hr_fault_set(NULL);
     hr_test_release_log();
 }
