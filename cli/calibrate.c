@@ -180,8 +180,7 @@ static hr_status is_small(const hr_worker_options *options, const hr_render *ren
     whole.worker.keep_parts = true;
     whole.worker.layout = (hr_layout){1, 1, 1, 1};
     HR_TRY(hr_estimate_render(&whole, &c.render, &need));
-    *out = need.flops <= max_clip_flops &&
-           need.device_bytes + need.host_bytes <= max_clip_bytes;
+    *out = need.flops <= max_clip_flops && hr_estimate_bytes(&need) <= max_clip_bytes;
     return HR_OK;
 }
 

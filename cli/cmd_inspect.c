@@ -104,7 +104,7 @@ static void print_model_json(const hr_model *model, const hr_job *job,
            plan->width, plan->height, plan->frames, plan->n_steps, plan->guidance,
            plan->shift, job->text_length);
     printf("  \"memory_bytes\": %" PRIu64 ",\n  \"flops\": %.6g,\n  \"components\": {",
-           need->device_bytes + need->host_bytes, need->flops);
+           hr_estimate_bytes(need), need->flops);
     for (int i = 0; i < HR_COMPONENT_COUNT; i++)
         if (hr_model_get_weights(model, (hr_component)i) != NULL) {
             print_component_json(model, (hr_component)i, separator);
@@ -137,8 +137,7 @@ static void print_model(const hr_model *model, const hr_job *job, const hr_plan 
            plan->width, plan->height, plan->frames, plan->n_steps, plan->guidance,
            plan->shift, job->text_length);
     printf("  such a video takes %s of memory and %.3g TFLOP\n",
-           hr_format_bytes(need->device_bytes + need->host_bytes, size),
-           need->flops * 1e-12);
+           hr_format_bytes(hr_estimate_bytes(need), size), need->flops * 1e-12);
 }
 
 /* Plans and estimates the video that the defaults describe. */

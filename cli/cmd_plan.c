@@ -96,7 +96,7 @@ static void print_memory(const forecast *f)
 
     printf("memory    at most %s on a rank (%d): transformer %s, other weights and "
            "activations %s, host %s; here %s a rank\n",
-           hr_format_bytes(hr_outlook_bytes(e), all), f->outlook.ranks[largest],
+           hr_format_bytes(hr_estimate_bytes(e), all), f->outlook.ranks[largest],
            hr_format_bytes(e->weight_bytes, weights),
            hr_format_bytes(e->device_bytes - e->weight_bytes, rest),
            hr_format_bytes(e->host_bytes, host),
@@ -160,7 +160,7 @@ static hr_status add_ranks(const hr_outlook *o, hr_text *out)
             "%s\n    {\"rank\": %d, \"stands_for\": %d, \"memory_bytes\": %" PRIu64
             ", \"weight_bytes\": %" PRIu64 ", \"host_bytes\": %" PRIu64
             ", \"flops\": %.0f",
-            i > 0 ? "," : "", o->ranks[i], o->stands_for[i], hr_outlook_bytes(e),
+            i > 0 ? "," : "", o->ranks[i], o->stands_for[i], hr_estimate_bytes(e),
             e->weight_bytes, e->host_bytes, e->flops));
         HR_TRY(add_traffic(e->stage_traffic, out));
         HR_TRY(hr_text_add(out, "}"));

@@ -41,7 +41,7 @@ static hr_status weigh(const hr_outlook_args *args, hr_layout_request *request)
     step.render = &render;
     HR_TRY(estimate(&step, &alone, 0, &need));
     request->weight_bytes = need.weight_bytes;
-    request->activation_bytes = hr_outlook_bytes(&need) - need.weight_bytes;
+    request->activation_bytes = hr_estimate_bytes(&need) - need.weight_bytes;
     return HR_OK;
 }
 
@@ -223,8 +223,8 @@ int hr_outlook_largest(const hr_outlook *outlook)
     int largest = 0;
 
     for (int i = 1; i < outlook->n_estimates; i++)
-        if (hr_outlook_bytes(&outlook->estimates[i]) >
-            hr_outlook_bytes(&outlook->estimates[largest]))
+        if (hr_estimate_bytes(&outlook->estimates[i]) >
+            hr_estimate_bytes(&outlook->estimates[largest]))
             largest = i;
     return largest;
 }

@@ -49,10 +49,6 @@ hr_traffic_stats hr_outlook_sum(const hr_traffic_stats stages[HR_STAGE_COUNT]);
 /* FLOPs of all ranks in a stage. */
 double hr_outlook_flops(const hr_outlook *outlook, hr_stage stage);
 
-static inline uint64_t hr_outlook_bytes(const hr_estimate *e)
-{
-    return e->device_bytes + e->host_bytes;
-}
 /* The index of the rank that needs most memory. */
 int hr_outlook_largest(const hr_outlook *outlook);
 /* Sent by all ranks in one step of denoising, on average. */

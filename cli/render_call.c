@@ -46,7 +46,7 @@ static void log_plan(const hr_render_call *call, const hr_job *job)
 {
     static const char *const numerics[] = {"exact", "fast", "f32"};
     const hr_outlook *outlook = &call->outlook;
-    uint64_t bytes = hr_outlook_bytes(&outlook->estimates[hr_outlook_largest(outlook)]);
+    uint64_t bytes = hr_estimate_bytes(&outlook->estimates[hr_outlook_largest(outlook)]);
     char memory[16], available[16];
     double flops = 0;
 
@@ -89,7 +89,7 @@ static hr_status can_keep_parts(hr_render_call *call, const hr_render *render, b
     hr_status status = hr_outlook_share(&call->ranks, &args, &kept);
 
     if (status == HR_OK) {
-        bytes = hr_outlook_bytes(&kept.estimates[hr_outlook_largest(&kept)]);
+        bytes = hr_estimate_bytes(&kept.estimates[hr_outlook_largest(&kept)]);
         *out = call->machine.least_memory == 0 || bytes <= call->machine.least_memory;
     }
     hr_outlook_free(&kept);
@@ -119,7 +119,7 @@ hr_status hr_render_call_open_worker(hr_render_call *call, const hr_render *rend
     if (hr_ranks_is_first(ranks))
         log_plan(call, render->job);
     HR_TRY(hr_machine_check_memory(
-        ranks, &call->machine, hr_outlook_bytes(&call->outlook.estimates[ranks->rank])));
+        ranks, &call->machine, hr_estimate_bytes(&call->outlook.estimates[ranks->rank])));
     if (call->is_batch)
         HR_TRY(can_keep_parts(call, render, &args.worker.keep_parts));
     return hr_worker_open(ranks->group, &args.worker, &call->worker);

@@ -127,12 +127,12 @@ static hr_status check_memory_alone(const verification *v,
     hr_estimate need;
 
     HR_TRY(hr_estimate_render(&whole, &v->render, &need));
-    if (available == 0 || hr_outlook_bytes(&need) <= available)
+    if (available == 0 || hr_estimate_bytes(&need) <= available)
         return HR_OK;
     return hr_fail(
         HR_ERR_NOMEM,
         "--verify: the first rank renders alone as well: %s needed, %s available",
-        hr_format_bytes(hr_outlook_bytes(&need), needed),
+        hr_format_bytes(hr_estimate_bytes(&need), needed),
         hr_format_bytes(available, there));
 }
 

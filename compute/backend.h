@@ -15,9 +15,11 @@ struct hr_device {
     int threads;
     hr_isa isa;
     bool has_bf16;
+    bool measures; /* the dry device: the cpu backend holds and computes nothing on it */
     char description[128];
     /* Counted by device.c, packed weights by backends. */
     atomic_size_t live_bytes, peak_bytes;
+    atomic_size_t live_all_bytes, peak_all_bytes; /* with scratch memory of backends */
     atomic_uint_fast64_t n_allocations;
     double flops; /* counted by ops.c on the enqueuing thread */
     void *state;  /* the backend's own */
@@ -79,10 +81,8 @@ extern const hr_backend hr_backend_dry; /* no data, no work */
 
 /* For backends: counts memory of packed weights. `bytes` may be negative. */
 void hr_device_count_bytes(hr_device *device, int64_t bytes);
-
-/* For the dry device: the bytes that hr_backend_cpu.pack would count on the open device
- * `cpu`, without the weight. `packed` has all plain fields set but bytes. */
-hr_status hr_cpu_packed_bytes(hr_device *cpu, const hr_packed *packed, size_t *out);
+/* The same for what operators keep beside tensors and packed weights. */
+void hr_device_count_scratch(hr_device *device, int64_t bytes);
 
 /* For device.c and arena.c: counted memory of the device; HR_ERR_NOMEM is logged. */
 hr_status hr_device_alloc(hr_device *device, size_t bytes, void **out);

@@ -48,6 +48,11 @@ const char *hr_device_description(const hr_device *device)
     return device->description;
 }
 
+int hr_device_threads(const hr_device *device)
+{
+    return device->threads;
+}
+
 bool hr_device_has_bf16(const hr_device *device)
 {
     return device->has_bf16;
@@ -67,6 +72,7 @@ hr_device_stats hr_device_get_stats(const hr_device *device)
 {
     return (hr_device_stats){.live_bytes = atomic_load(&device->live_bytes),
                              .peak_bytes = atomic_load(&device->peak_bytes),
+                             .peak_all_bytes = atomic_load(&device->peak_all_bytes),
                              .n_allocations = atomic_load(&device->n_allocations),
                              .flops = device->flops};
 }
@@ -74,21 +80,34 @@ hr_device_stats hr_device_get_stats(const hr_device *device)
 void hr_device_reset_peak(hr_device *device)
 {
     atomic_store(&device->peak_bytes, atomic_load(&device->live_bytes));
+    atomic_store(&device->peak_all_bytes, atomic_load(&device->live_all_bytes));
 }
 
-void hr_device_count_bytes(hr_device *device, int64_t bytes)
+static void count(atomic_size_t *live, atomic_size_t *most, int64_t bytes)
 {
     size_t now, peak;
 
     if (bytes < 0) {
-        atomic_fetch_sub(&device->live_bytes, (size_t)-bytes);
+        atomic_fetch_sub(live, (size_t)-bytes);
         return;
     }
-    now = atomic_fetch_add(&device->live_bytes, (size_t)bytes) + (size_t)bytes;
-    peak = atomic_load(&device->peak_bytes);
-    while (now > peak && !atomic_compare_exchange_weak(&device->peak_bytes, &peak, now))
+    now = atomic_fetch_add(live, (size_t)bytes) + (size_t)bytes;
+    peak = atomic_load(most);
+    while (now > peak && !atomic_compare_exchange_weak(most, &peak, now))
         continue;
-    atomic_fetch_add(&device->n_allocations, 1);
+}
+
+void hr_device_count_bytes(hr_device *device, int64_t bytes)
+{
+    count(&device->live_bytes, &device->peak_bytes, bytes);
+    count(&device->live_all_bytes, &device->peak_all_bytes, bytes);
+    if (bytes >= 0)
+        atomic_fetch_add(&device->n_allocations, 1);
+}
+
+void hr_device_count_scratch(hr_device *device, int64_t bytes)
+{
+    count(&device->live_all_bytes, &device->peak_all_bytes, bytes);
 }
 
 hr_status hr_device_alloc(hr_device *device, size_t bytes, void **out)

@@ -42,6 +42,8 @@ void hr_device_close(hr_device *device);
 /* The backend's name ("cpu"), and a line for people: "cpu, AVX2, 2 threads". */
 const char *hr_device_name(const hr_device *device);
 const char *hr_device_description(const hr_device *device);
+/* How many threads compute. */
+int hr_device_threads(const hr_device *device);
 /* Whether matrix products with bf16 inputs run natively (else they are done in fp32 on
  * the bf16-rounded values). */
 bool hr_device_has_bf16(const hr_device *device);
@@ -56,6 +58,7 @@ bool hr_device_is_host(const hr_device *device);
 typedef struct hr_device_stats {
     size_t live_bytes;      /* device memory now, packed weights included */
     size_t peak_bytes;      /* at most so far, or since the last reset */
+    size_t peak_all_bytes;  /* the same with what operators keep besides */
     uint64_t n_allocations; /* so far */
     double flops;           /* of linear, conv and attention, 2 per multiply-add */
 } hr_device_stats;

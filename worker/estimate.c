@@ -43,9 +43,9 @@ static hr_status run_dry(hr_world *world, const hr_worker_options *options,
     HR_TRY(hr_worker_open(hr_world_group(world), options, &worker));
     status = hr_worker_render(worker, &quiet, &times);
     if (status == HR_OK) {
-        *out =
-            (hr_estimate){.device_bytes = hr_device_get_stats(options->device).peak_bytes,
-                          .host_bytes = use.peak};
+        *out = (hr_estimate){.device_bytes =
+                                 hr_device_get_stats(options->device).peak_all_bytes,
+                             .host_bytes = use.peak};
         take_times(&times, out);
     }
     hr_worker_close(worker);
@@ -55,7 +55,7 @@ static hr_status run_dry(hr_world *world, const hr_worker_options *options,
 hr_status hr_estimate_render(const hr_estimate_options *options, const hr_render *render,
                              hr_estimate *out)
 {
-    const hr_device_options device_options = {.name = "dry"};
+    hr_device_options device_options = {.name = "dry"};
     hr_worker_options dry = options->worker;
     hr_world *world = NULL;
     hr_device *device = NULL;
@@ -63,6 +63,8 @@ hr_status hr_estimate_render(const hr_estimate_options *options, const hr_render
 
     HR_TRY(hr_world_open_pretended(options->rank, options->n_ranks,
                                    options->ranks_per_host, &world));
+    if (dry.device != NULL)
+        device_options.threads = hr_device_threads(dry.device);
     HR_TRY_GOTO(hr_device_open(&device_options, &device), done);
     dry.device = device;
     status = run_dry(world, &dry, render, out);

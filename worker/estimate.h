@@ -6,12 +6,13 @@
 #include "worker/worker.h"
 
 typedef struct hr_estimate_options {
-    hr_worker_options worker; /* its device is not looked at */
+    hr_worker_options worker; /* of its device only the threads count; NULL: all cores */
     int rank, n_ranks, ranks_per_host;
 } hr_estimate_options;
 
 typedef struct hr_estimate {
-    uint64_t device_bytes; /* at most at one time: weights, activations, caches */
+    uint64_t device_bytes; /* at most at one time: weights, activations, caches,
+                             what operators keep besides */
     uint64_t weight_bytes; /* of that, the rank's part of the transformer; of two experts
                               both where they are kept */
     uint64_t host_bytes;   /* frames on their way, pictures and embeddings besides */
@@ -20,8 +21,14 @@ typedef struct hr_estimate {
     hr_traffic_stats stage_traffic[HR_STAGE_COUNT]; /* sent by this rank */
 } hr_estimate;
 
-/* Estimates one render on one rank. The dry device takes its properties (threads, bf16)
- * from the real one, which was opened before. */
+/* In all. */
+static inline uint64_t hr_estimate_bytes(const hr_estimate *e)
+{
+    return e->device_bytes + e->host_bytes;
+}
+
+/* Estimates one render on one rank. The dry device takes its properties (instruction set,
+ * bf16) from the real one, which was opened before. */
 hr_status hr_estimate_render(const hr_estimate_options *options, const hr_render *render,
                              hr_estimate *out);
 

@@ -94,6 +94,8 @@ hr_status hr_cpu_op_attention(hr_stream *stream, const hr_attention_args *args)
     HR_TRY(hr_size_mul((size_t)(packed_floats + plan.threads * plan.work_floats),
                        sizeof(float), &bytes));
     HR_TRY(hr_cpu_scratch(stream, bytes, &scratch));
+    if (hr_cpu_measures(stream))
+        return HR_OK;
     plan.packed = scratch;
     plan.work = plan.packed + packed_floats;
     for (plan.first = 0; plan.first < heads; plan.first += plan.group)

@@ -54,11 +54,11 @@ static hr_status cpu_open(hr_device *device, const hr_device_options *options)
     cpu = memory;
     device->threads = options->threads > 0 ? options->threads : omp_get_num_procs();
     cpu->kernels = hr_cpu_kernels_of(device->isa);
-    status = hr_onednn_create(device->isa, device->threads, &cpu->onednn);
+    status = hr_onednn_create(device->isa, device->threads, device, &cpu->onednn);
     if (status == HR_OK)
         status = find_bf16(device->isa, cpu->onednn, &device->has_bf16);
     if (status == HR_OK)
-        status = hr_pool_create(device->threads, &cpu->pool);
+        status = hr_pool_create(device->measures ? 1 : device->threads, &cpu->pool);
     if (status != HR_OK) {
         hr_onednn_destroy(cpu->onednn);
         hr_free(cpu);
@@ -106,6 +106,7 @@ static void cpu_stream_destroy(hr_stream *stream)
 {
     cpu_stream *state = stream->state;
 
+    hr_device_count_scratch(stream->device, -(int64_t)state->scratch_bytes);
     hr_free(state->scratch);
     hr_free(state);
 }
@@ -125,19 +126,30 @@ static hr_status cpu_copy(hr_stream *stream, void *dst, const void *src, size_t 
     return HR_OK;
 }
 
-hr_status hr_cpu_scratch(hr_stream *stream, size_t bytes, void **out)
+static hr_status grow_scratch(hr_stream *stream, size_t bytes)
 {
     cpu_stream *state = stream->state;
 
-    if (bytes > state->scratch_bytes) {
+    hr_device_count_scratch(stream->device, -(int64_t)state->scratch_bytes);
+    state->scratch_bytes = 0;
+    if (!hr_cpu_measures(stream)) {
         hr_free(state->scratch);
-        state->scratch_bytes = 0;
         state->scratch = hr_alloc_aligned(bytes, ALIGNMENT);
         if (state->scratch == NULL)
             return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for an operator",
                            bytes);
-        state->scratch_bytes = bytes;
     }
+    state->scratch_bytes = bytes;
+    hr_device_count_scratch(stream->device, (int64_t)bytes);
+    return HR_OK;
+}
+
+hr_status hr_cpu_scratch(hr_stream *stream, size_t bytes, void **out)
+{
+    cpu_stream *state = stream->state;
+
+    if (bytes > state->scratch_bytes)
+        HR_TRY(grow_scratch(stream, bytes));
     *out = state->scratch;
     return HR_OK;
 }

@@ -50,11 +50,10 @@ static conv_plan plan_conv(const hr_stream *stream, const hr_conv_args *args)
 }
 
 /* Which rows a band reads, and how many of its kernel's rows hang over the edges. */
-static hr_status init_band(const conv_plan *plan, int64_t i)
+static hr_status init_band(const conv_plan *plan, int64_t i, band *b)
 {
     const hr_conv_args *args = plan->args;
     const int64_t *weight = args->weight->dim, *x = args->x.dim;
-    band *b = &plan->bands[i];
     int64_t rows = at_most(plan->band_rows, args->out.dim[1] - i * plan->band_rows);
     int64_t from = i * plan->band_rows - args->pad_top;
     int64_t to = from + rows + weight[3] - 1; /* past the last row */
@@ -103,6 +102,22 @@ static hr_status run_band(void *user, int64_t i, int thread)
     return HR_OK;
 }
 
+/* The layouts of the weight that running the bands would make. */
+static hr_status measure_bands(const conv_plan *plan)
+{
+    hr_onednn *onednn = plan->cpu->onednn;
+    hr_onednn_weight *laid;
+    band b;
+
+    for (int64_t i = 0; i < plan->n_bands; i++) {
+        HR_TRY(init_band(plan, i, &b));
+        for (int step = 0; step < plan->packed->n_pieces; step++)
+            HR_TRY(hr_onednn_lay(onednn, b.conv[step > 0], plan->packed->piece[step],
+                                 &laid));
+    }
+    return HR_OK;
+}
+
 static hr_status run_direct(hr_stream *stream, const hr_conv_args *args)
 {
     conv_plan plan = plan_conv(stream, args);
@@ -110,9 +125,11 @@ static hr_status run_direct(hr_stream *stream, const hr_conv_args *args)
     void *bands;
 
     HR_TRY(hr_cpu_scratch(stream, (size_t)plan.n_bands * sizeof(band), &bands));
+    if (hr_cpu_measures(stream))
+        return measure_bands(&plan);
     plan.bands = bands;
     for (int64_t i = 0; i < plan.n_bands; i++)
-        HR_TRY(init_band(&plan, i));
+        HR_TRY(init_band(&plan, i, &plan.bands[i]));
     return hr_pool_run(hr_cpu_of(stream)->pool, run_band, &plan, n);
 }
 

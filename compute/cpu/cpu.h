@@ -19,8 +19,14 @@ static inline hr_cpu *hr_cpu_of(const hr_stream *stream)
     return stream->device->state;
 }
 
+/* On such a device operators end once their memory is counted: tensors have no data. */
+static inline bool hr_cpu_measures(const hr_stream *stream)
+{
+    return stream->device->measures;
+}
+
 /* Memory for the length of one operator, 64-byte aligned: grown when needed, kept by the
- * stream. */
+ * stream. Counted; where the device only measures, NULL. */
 hr_status hr_cpu_scratch(hr_stream *stream, size_t bytes, void **out);
 
 hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed);

@@ -88,6 +88,15 @@ static hr_status get_primitives(gemm_plan *plan)
     return HR_OK;
 }
 
+/* The primitive of a tile. */
+static const hr_onednn_conv *conv_of(const gemm_plan *plan, int64_t row_tile,
+                                     int64_t piece)
+{
+    bool last_piece = (piece + 1) % plan->packed->per_shard == 0;
+
+    return plan->conv[row_tile == plan->row_tiles - 1][last_piece];
+}
+
 /* One tile of the result: rows of x, dense or fetched, times a piece of the columns. */
 typedef struct gemm_tile {
     const gemm_plan *plan;
@@ -102,9 +111,8 @@ static hr_status run_shard(const gemm_tile *t, int shard, float *out)
     const gemm_plan *plan = t->plan;
     const hr_cpu_packed *packed = plan->packed;
     int64_t rows = rows_of(plan, t->row_tile), depth = plan->gemm->depth;
-    bool last_piece = (t->piece + 1) % packed->per_shard == 0;
     hr_onednn_run_args run = {
-        .conv = plan->conv[t->row_tile == plan->row_tiles - 1][last_piece],
+        .conv = conv_of(plan, t->row_tile, t->piece),
         .weight = packed->piece[shard * packed->n + t->piece],
         .picture = t->x + (size_t)(shard * rows * (depth / packed->in_shards)) *
                               hr_dtype_size(packed->dtype),
@@ -248,6 +256,21 @@ static hr_status run_share(void *user, int64_t i, int thread)
                      plan->tiles * (i + 1) / plan->shares, thread);
 }
 
+/* The layouts of the weight that running the tiles would make: all tiles of a piece but
+ * the last are alike. */
+static hr_status measure_tiles(const gemm_plan *plan)
+{
+    hr_onednn_weight *laid;
+
+    for (int64_t i = 0; i < plan->packed->n_pieces; i++)
+        for (int64_t tile = plan->row_tiles > 1 ? plan->row_tiles - 2 : 0;
+             tile < plan->row_tiles; tile++)
+            HR_TRY(hr_onednn_lay(plan->cpu->onednn,
+                                 conv_of(plan, tile, i % plan->packed->n),
+                                 plan->packed->piece[i], &laid));
+    return HR_OK;
+}
+
 hr_status hr_cpu_gemm_run(hr_stream *stream, const hr_cpu_gemm *gemm)
 {
     gemm_plan plan = plan_gemm(stream, gemm);
@@ -257,6 +280,8 @@ hr_status hr_cpu_gemm_run(hr_stream *stream, const hr_cpu_gemm *gemm)
     HR_TRY(get_primitives(&plan));
     HR_TRY(hr_cpu_scratch(stream, (size_t)(threads * plan.work_floats) * sizeof(float),
                           &work));
+    if (hr_cpu_measures(stream))
+        return measure_tiles(&plan);
     plan.work = work;
     plan.tiles = plan.row_tiles * plan.packed->n;
     plan.shares = at_most(plan.tiles, SHARES * threads);

@@ -39,6 +39,8 @@ static hr_status run(const hr_stream *stream, hr_cpu_kernel kernel, const void *
               .units = units,
               .grain = units >= GRAIN * threads ? GRAIN : 1};
 
+    if (hr_cpu_measures(stream))
+        return HR_OK;
     if (threads == 1 || elements < MIN_ELEMENTS || units == 1) {
         kernel(args, 0, units);
         return HR_OK;

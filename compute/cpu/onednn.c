@@ -34,7 +34,7 @@ static void limit_isa(hr_isa isa)
 #endif
 }
 
-hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out)
+hr_status hr_onednn_create(hr_isa isa, int threads, hr_device *device, hr_onednn **out)
 {
     void *memory;
     hr_onednn *onednn;
@@ -46,6 +46,8 @@ hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out)
     pthread_mutex_init(&onednn->repacking, NULL);
     onednn->isa = isa;
     onednn->threads = threads;
+    onednn->device = device;
+    onednn->measures = device != NULL && device->measures;
     HR_TRY_GOTO(
         hr_alloc_or_fail((size_t)threads * sizeof(void *), "scratch pads", &memory),
         fail);
@@ -99,21 +101,28 @@ void hr_onednn_destroy(hr_onednn *onednn)
     hr_free(onednn);
 }
 
+void hr_onednn_count(const hr_onednn *onednn, int64_t bytes)
+{
+    if (onednn->device != NULL)
+        hr_device_count_scratch(onednn->device, bytes);
+}
+
 static size_t bucket_of(const hr_onednn_shape *shape)
 {
-    const unsigned char *byte = (const unsigned char *)shape;
-    uint32_t hash = 2166136261U; /* FNV-1a */
+    uint64_t words[sizeof *shape / sizeof(uint64_t)], hash = 0;
 
-    for (size_t i = 0; i < sizeof *shape; i++)
-        hash = (hash ^ byte[i]) * 16777619U;
-    return hash % HR_ONEDNN_BUCKETS;
+    memcpy(words, shape, sizeof words);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15U; /* 2^64 over the golden ratio */
+    return (size_t)(hash >> 32) % HR_ONEDNN_BUCKETS;
 }
 
 static hr_status grow_scratchpads(hr_onednn *onednn, size_t bytes)
 {
     if (bytes <= onednn->scratchpad_bytes)
         return HR_OK;
-    for (int i = 0; i < onednn->threads; i++) {
+    hr_onednn_count(onednn, -(int64_t)onednn->scratchpad_bytes * onednn->threads);
+    for (int i = 0; i < onednn->threads && !onednn->measures; i++) {
         hr_free(onednn->scratchpads[i]);
         onednn->scratchpads[i] = hr_alloc_aligned(bytes, HR_ONEDNN_ALIGNMENT);
         if (onednn->scratchpads[i] == NULL) {
@@ -122,6 +131,7 @@ static hr_status grow_scratchpads(hr_onednn *onednn, size_t bytes)
         }
     }
     onednn->scratchpad_bytes = bytes;
+    hr_onednn_count(onednn, (int64_t)bytes * onednn->threads);
     return HR_OK;
 }
 
@@ -149,8 +159,8 @@ static dnnl_status_t memories_init(const hr_onednn *onednn, const hr_onednn_conv
     return dnnl_success;
 }
 
-static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
-                           const_dnnl_primitive_desc_t pd)
+static hr_status make_runnable(const hr_onednn *onednn, hr_onednn_conv *conv,
+                               const_dnnl_primitive_desc_t pd)
 {
     void *memory;
 
@@ -159,9 +169,16 @@ static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
     conv->memories = memory;
     HR_TRY(CHECKED(dnnl_primitive_create(&conv->primitive, pd), "primitive"));
     HR_TRY(hr_onednn_checked(memories_init(onednn, conv, pd), "memory"));
-    HR_TRY(hr_onednn_checked(
+    return hr_onednn_checked(
         dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&conv->name),
-        "query"));
+        "query");
+}
+
+static hr_status conv_init(hr_onednn *onednn, hr_onednn_conv *conv,
+                           const_dnnl_primitive_desc_t pd)
+{
+    if (!onednn->measures)
+        HR_TRY(make_runnable(onednn, conv, pd));
     return grow_scratchpads(
         onednn, dnnl_memory_desc_get_size(
                     dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0)));
@@ -232,33 +249,46 @@ const char *hr_onednn_conv_name(const hr_onednn_conv *conv)
     return conv->name;
 }
 
-/* The weight in the primitive's own layout, made when first needed. */
+/* The same weight in the layout that is wanted; NULL when there is none yet. */
+static hr_onednn_weight *find_layout(hr_onednn_weight *weight, hr_onednn_md_ref wanted)
+{
+    hr_onednn_md_ref has = NULL;
+
+    for (; weight != NULL; weight = weight->next)
+        if (dnnl_memory_get_memory_desc(weight->memory, &has) == dnnl_success &&
+            dnnl_memory_desc_equal(has, wanted) != 0)
+            break;
+    return weight;
+}
+
 static hr_status repacked(hr_onednn *onednn, const hr_onednn_conv *conv,
                           hr_onednn_weight *weight, hr_onednn_weight **out)
 {
     hr_onednn_md_ref wanted =
         dnnl_primitive_desc_query_md(conv->repacked, dnnl_query_weights_md, 0);
-    hr_status status = HR_OK;
-    hr_onednn_weight *w;
+    hr_onednn_weight *w = find_layout(weight, wanted);
 
-    pthread_mutex_lock(&onednn->repacking);
-    for (w = weight; w != NULL; w = w->next) {
-        hr_onednn_md_ref has = NULL;
-
-        if (dnnl_memory_get_memory_desc(w->memory, &has) == dnnl_success &&
-            dnnl_memory_desc_equal(has, wanted) != 0)
-            break;
-    }
     if (w == NULL) {
-        status = hr_onednn_weight_create(onednn, wanted, weight->memory, &w);
-        if (status == HR_OK) {
-            w->next = weight->next;
-            weight->next = w;
-        }
+        HR_TRY(hr_onednn_weight_create(onednn, wanted, weight->memory, &w));
+        hr_onednn_count(onednn, (int64_t)w->bytes);
+        w->next = weight->next;
+        weight->next = w;
     }
+    *out = w;
+    return HR_OK;
+}
+
+hr_status hr_onednn_lay(hr_onednn *onednn, const hr_onednn_conv *conv,
+                        hr_onednn_weight *weight, hr_onednn_weight **out)
+{
+    hr_status status;
+
+    *out = weight;
+    if (conv->repacked == NULL)
+        return HR_OK;
+    pthread_mutex_lock(&onednn->repacking);
+    status = repacked(onednn, conv, weight, out);
     pthread_mutex_unlock(&onednn->repacking);
-    if (status == HR_OK)
-        *out = w;
     return status;
 }
 
@@ -284,9 +314,8 @@ static dnnl_status_t run_with(const hr_onednn *onednn, const hr_onednn_run_args 
 
 hr_status hr_onednn_run(hr_onednn *onednn, const hr_onednn_run_args *args)
 {
-    hr_onednn_weight *weight = args->weight;
+    hr_onednn_weight *weight;
 
-    if (args->conv->repacked != NULL)
-        HR_TRY(repacked(onednn, args->conv, args->weight, &weight));
+    HR_TRY(hr_onednn_lay(onednn, args->conv, args->weight, &weight));
     return hr_onednn_checked(run_with(onednn, args, weight->memory), "run");
 }

@@ -28,8 +28,10 @@ typedef struct hr_onednn_shape {
 } hr_onednn_shape;
 
 /* Limits oneDNN to the level when it is the first of the process. `threads` is how many
- * threads will call hr_onednn_run at once. */
-hr_status hr_onednn_create(hr_isa isa, int threads, hr_onednn **out);
+ * threads will call hr_onednn_run at once. On `device` it counts what it takes beside
+ * packed weights; where that only measures, it makes descriptors, but no primitives, and
+ * weights have no data. NULL: nobody counts. */
+hr_status hr_onednn_create(hr_isa isa, int threads, hr_device *device, hr_onednn **out);
 void hr_onednn_destroy(hr_onednn *onednn);
 
 /* Whether oneDNN has more than its plain loops for weights of this kind; only kernel,
@@ -41,7 +43,7 @@ hr_status hr_onednn_is_fast(hr_onednn *onednn, const hr_onednn_shape *shape, boo
  * only those fields of the shape count. */
 hr_status hr_onednn_pack(hr_onednn *onednn, const hr_onednn_shape *shape,
                          const void *weight, hr_onednn_weight **out);
-void hr_onednn_weight_destroy(hr_onednn_weight *weight);
+void hr_onednn_weight_destroy(const hr_onednn *onednn, hr_onednn_weight *weight);
 /* The bytes that hr_onednn_pack makes of a weight of that shape. */
 hr_status hr_onednn_weight_bytes(hr_onednn *onednn, const hr_onednn_shape *shape,
                                  size_t *out);
@@ -53,9 +55,14 @@ hr_status hr_onednn_get(hr_onednn *onednn, const hr_onednn_shape *shape,
 /* What oneDNN calls its implementation ("jit_1x1:avx2"). */
 const char *hr_onednn_conv_name(const hr_onednn_conv *conv);
 
+/* The weight in the layout that the primitive reads; a second one is made at the first
+ * request, and lives as long as the weight. Any thread. */
+hr_status hr_onednn_lay(hr_onednn *onednn, const hr_onednn_conv *conv,
+                        hr_onednn_weight *weight, hr_onednn_weight **out);
+
 typedef struct hr_onednn_run_args {
     const hr_onednn_conv *conv;
-    hr_onednn_weight *weight; /* may get a second layout */
+    hr_onednn_weight *weight; /* may get a second layout (hr_onednn_lay) */
     const void *picture;
     const float *bias; /* when the shape has one */
     float *out;

@@ -4,6 +4,7 @@
 #ifndef HR_COMPUTE_CPU_ONEDNN_PARTS_H
 #define HR_COMPUTE_CPU_ONEDNN_PARTS_H
 
+#include "compute/backend.h"
 #include "compute/cpu/onednn.h"
 
 #include <dnnl.h>
@@ -24,6 +25,8 @@ enum { HR_ONEDNN_BUCKETS = 256, HR_ONEDNN_ALIGNMENT = 64 };
 typedef struct hr_onednn_layout hr_onednn_layout;
 
 struct hr_onednn {
+    hr_device *device; /* that counts what is taken; or NULL */
+    bool measures;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     pthread_mutex_t repacking;
@@ -38,6 +41,7 @@ struct hr_onednn {
 struct hr_onednn_weight {
     dnnl_memory_t memory;
     void *data;
+    size_t bytes;
     hr_onednn_weight *next; /* the same in another layout */
 };
 
@@ -75,6 +79,7 @@ bool hr_onednn_is_plain_loops(const_dnnl_primitive_desc_t pd);
 dnnl_status_t hr_onednn_layout_of(hr_onednn *onednn, const hr_onednn_shape *shape,
                                   hr_onednn_md_ref *out);
 void hr_onednn_layouts_destroy(hr_onednn *onednn);
+void hr_onednn_count(const hr_onednn *onednn, int64_t bytes);
 /* What `from` holds, in another layout. */
 hr_status hr_onednn_weight_create(const hr_onednn *onednn, hr_onednn_md_ref md,
                                   dnnl_memory_t from, hr_onednn_weight **out);

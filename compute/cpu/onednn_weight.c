@@ -182,33 +182,41 @@ static dnnl_status_t plain_memory(const hr_onednn *onednn, const hr_onednn_shape
     return status;
 }
 
+/* Where it only measures: none. */
+static hr_status weight_data(const hr_onednn *onednn, hr_onednn_weight *weight)
+{
+    if (onednn->measures)
+        return HR_OK;
+    weight->data = hr_alloc_aligned(weight->bytes, HR_ONEDNN_ALIGNMENT);
+    if (weight->data == NULL)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for packed weights",
+                       weight->bytes);
+    return HR_OK;
+}
+
 hr_status hr_onednn_weight_create(const hr_onednn *onednn, hr_onednn_md_ref md,
                                   dnnl_memory_t from, hr_onednn_weight **out)
 {
-    size_t bytes = dnnl_memory_desc_get_size(md);
     hr_onednn_weight *weight;
     void *memory;
     hr_status status;
 
     HR_TRY(hr_alloc_or_fail(sizeof *weight, "packed weights", &memory));
     weight = memory;
-    weight->data = hr_alloc_aligned(bytes, HR_ONEDNN_ALIGNMENT);
-    if (weight->data == NULL) {
-        status =
-            hr_fail(HR_ERR_NOMEM, "out of memory: %zu bytes for packed weights", bytes);
-        goto fail;
-    }
+    weight->bytes = dnnl_memory_desc_get_size(md);
+    HR_TRY_GOTO(weight_data(onednn, weight), fail);
     HR_TRY_GOTO(
         CHECKED(dnnl_memory_create(&weight->memory, md, onednn->engine, weight->data),
                 "memory"),
         fail);
-    HR_TRY_GOTO(
-        hr_onednn_checked(reorder(onednn, from, weight->memory), "packing of weights"),
-        fail);
+    if (!onednn->measures)
+        HR_TRY_GOTO(hr_onednn_checked(reorder(onednn, from, weight->memory),
+                                      "packing of weights"),
+                    fail);
     *out = weight;
     return HR_OK;
 fail:
-    hr_onednn_weight_destroy(weight);
+    hr_onednn_weight_destroy(onednn, weight);
     return status;
 }
 
@@ -230,12 +238,15 @@ done:
     return status;
 }
 
-void hr_onednn_weight_destroy(hr_onednn_weight *weight)
+/* The first layout is counted as packed weights, the others here. */
+void hr_onednn_weight_destroy(const hr_onednn *onednn, hr_onednn_weight *weight)
 {
     hr_onednn_weight *next;
 
     for (; weight != NULL; weight = next) {
         next = weight->next;
+        if (next != NULL)
+            hr_onednn_count(onednn, -(int64_t)next->bytes);
         dnnl_memory_destroy(weight->memory);
         hr_free(weight->data);
         hr_free(weight);

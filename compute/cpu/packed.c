@@ -131,8 +131,11 @@ static hr_status pack_piece(const hr_packed *packed, const hr_tensor *weight, in
     hr_onednn_shape shape = shape_of_piece(packed, state, i);
     size_t n =
         (size_t)(shape.c_out * shape.c_in * shape.kernel_height * shape.kernel_width);
-    const void *plain = plain_piece(packed, weight->data, i, shape.c_out, room);
+    const void *plain;
 
+    if (packed->device->measures)
+        return hr_onednn_pack(cpu->onednn, &shape, NULL, &state->piece[i]);
+    plain = plain_piece(packed, weight->data, i, shape.c_out, room);
     if (packed->dtype != state->dtype) {
         char *wide = room + n * sizeof(float);
 
@@ -180,10 +183,13 @@ static hr_status pack_pieces(hr_stream *stream, const hr_tensor *weight,
     return HR_OK;
 }
 
-static void destroy_pieces(hr_cpu_packed *state)
+static void destroy_pieces(const hr_packed *packed)
 {
+    const hr_cpu *cpu = packed->device->state;
+    hr_cpu_packed *state = packed->state;
+
     for (int i = 0; i < state->n_pieces; i++)
-        hr_onednn_weight_destroy(state->piece[i]);
+        hr_onednn_weight_destroy(cpu->onednn, state->piece[i]);
     hr_free(state);
 }
 
@@ -223,13 +229,6 @@ static hr_status plan_pieces(hr_device *device, const hr_packed *packed,
     return HR_OK;
 }
 
-hr_status hr_cpu_packed_bytes(hr_device *cpu, const hr_packed *packed, size_t *out)
-{
-    hr_cpu_packed plan = {0};
-
-    return plan_pieces(cpu, packed, &plan, out);
-}
-
 hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
     hr_cpu_packed plan = {0};
@@ -246,7 +245,7 @@ hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
     packed->state = state;
     status = pack_pieces(stream, weight, packed);
     if (status != HR_OK) {
-        destroy_pieces(state);
+        destroy_pieces(packed);
         packed->state = NULL;
         return status;
     }
@@ -256,6 +255,6 @@ hr_status hr_cpu_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *pac
 
 void hr_cpu_unpack(hr_packed *packed)
 {
-    destroy_pieces(packed->state);
+    destroy_pieces(packed);
     hr_device_count_bytes(packed->device, -(int64_t)packed->bytes);
 }

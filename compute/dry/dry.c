@@ -1,4 +1,5 @@
-/* The dry device: addresses without memory, operators without work. */
+/* The dry device: the cpu backend where it only measures, with addresses without memory.
+ */
 #include "base/memory.h"
 #include "compute/backend.h"
 
@@ -11,51 +12,32 @@ enum { ALIGNMENT = 64 };
 /* Addresses are handed out upwards, far from any real memory (beyond user space), never
  * twice. */
 static const uintptr_t first_address = (uintptr_t)1 << 60;
-
-typedef struct dry_device {
-    hr_device cpu; /* whose needs it is to tell */
-    atomic_size_t used;
-} dry_device;
+static atomic_size_t used;
 
 static hr_status dry_open(hr_device *device, const hr_device_options *options)
 {
-    void *memory;
-    dry_device *dry;
-    hr_status status;
+    char cpu[sizeof device->description];
 
-    HR_TRY(hr_alloc_or_fail(sizeof *dry, "the dry device", &memory));
-    dry = memory;
-    dry->cpu.backend = &hr_backend_cpu;
-    status = hr_backend_cpu.open(&dry->cpu, options);
-    if (status != HR_OK) {
-        hr_free(dry);
-        return status;
-    }
-    device->threads = dry->cpu.threads;
-    device->isa = dry->cpu.isa;
-    device->has_bf16 = dry->cpu.has_bf16;
-    snprintf(device->description, sizeof device->description, "dry: %.110s",
-             dry->cpu.description);
-    device->state = dry;
+    device->measures = true;
+    HR_TRY(hr_backend_cpu.open(device, options));
+    snprintf(cpu, sizeof cpu, "%s", device->description);
+    snprintf(device->description, sizeof device->description, "dry: %.110s", cpu);
     return HR_OK;
 }
 
 static void dry_close(hr_device *device)
 {
-    dry_device *dry = device->state;
-
-    hr_backend_cpu.close(&dry->cpu);
-    hr_free(dry);
+    hr_backend_cpu.close(device);
 }
 
 static hr_status dry_alloc(hr_device *device, size_t bytes, void **out)
 {
-    dry_device *dry = device->state;
     size_t aligned;
 
+    (void)device;
     HR_TRY(hr_size_add(bytes, ALIGNMENT - 1, &aligned));
     aligned -= aligned % ALIGNMENT;
-    *out = (void *)(first_address + atomic_fetch_add(&dry->used, aligned));
+    *out = (void *)(first_address + atomic_fetch_add(&used, aligned));
     return HR_OK;
 }
 
@@ -68,19 +50,17 @@ static void dry_free(hr_device *device, void *data, size_t bytes)
 
 static hr_status dry_stream_create(hr_stream *stream)
 {
-    (void)stream;
-    return HR_OK;
+    return hr_backend_cpu.stream_create(stream);
 }
 
 static void dry_stream_destroy(hr_stream *stream)
 {
-    (void)stream;
+    hr_backend_cpu.stream_destroy(stream);
 }
 
 static hr_status dry_stream_sync(hr_stream *stream)
 {
-    (void)stream;
-    return HR_OK;
+    return hr_backend_cpu.stream_sync(stream);
 }
 
 static hr_status dry_copy(hr_stream *stream, void *dst, const void *src, size_t bytes,
@@ -95,25 +75,18 @@ static hr_status dry_copy(hr_stream *stream, void *dst, const void *src, size_t 
 
 static hr_status dry_pack(hr_stream *stream, const hr_tensor *weight, hr_packed *packed)
 {
-    dry_device *dry = stream->device->state;
-
-    (void)weight;
-    HR_TRY(hr_cpu_packed_bytes(&dry->cpu, packed, &packed->bytes));
-    hr_device_count_bytes(packed->device, (int64_t)packed->bytes);
-    return HR_OK;
+    return hr_backend_cpu.pack(stream, weight, packed);
 }
 
 static void dry_unpack(hr_packed *packed)
 {
-    hr_device_count_bytes(packed->device, -(int64_t)packed->bytes);
+    hr_backend_cpu.unpack(packed);
 }
 
 #define DEFINE_OP(name, n_tensors)                                                       \
     static hr_status dry_##name(hr_stream *stream, const hr_##name##_args *args)         \
     {                                                                                    \
-        (void)stream;                                                                    \
-        (void)args;                                                                      \
-        return HR_OK;                                                                    \
+        return hr_backend_cpu.name(stream, args);                                        \
     }
 HR_OP_LIST(DEFINE_OP)
 

@@ -204,7 +204,7 @@ static void products_have_fast_kernels(void **state)
 
     (void)state;
     hr_test_ok(hr_isa_settle(HR_ISA_AUTO, &isa));
-    hr_test_ok(hr_onednn_create(isa, 1, &onednn));
+    hr_test_ok(hr_onednn_create(isa, 1, NULL, &onednn));
     for (size_t i = 0; i < sizeof widths / sizeof widths[0]; i++)
         for (int64_t rows = 1; rows <= 128; rows += 127) {
             hr_onednn_shape shape = {.height = 1,
