@@ -61,11 +61,12 @@ static hr_range holding(const hr_windows *w, const grid_at *g, int64_t frame,
 
 int64_t hr_windows_spread(int step, int64_t n)
 {
-    uint32_t bits = (uint32_t)step, mirrored = 0;
+    uint32_t bits = __builtin_bswap32((uint32_t)step);
 
-    for (int i = 0; i < 32; i++, bits >>= 1)
-        mirrored = mirrored << 1 | (bits & 1);
-    return (int64_t)(((uint64_t)mirrored * (uint64_t)n) >> 32);
+    bits = (bits & 0x0f0f0f0fU) << 4 | (bits >> 4 & 0x0f0f0f0fU);
+    bits = (bits & 0x33333333U) << 2 | (bits >> 2 & 0x33333333U);
+    bits = (bits & 0x55555555U) << 1 | (bits >> 1 & 0x55555555U);
+    return (int64_t)(((uint64_t)bits * (uint64_t)n) >> 32);
 }
 
 int64_t hr_windows_count(const hr_windows *w, int step)

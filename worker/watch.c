@@ -19,7 +19,8 @@ struct hr_watch {
     int64_t units_before; /* of all ranks, before they went on */
     int64_t units_done;   /* of this rank */
     double began, waited_before;
-    double *work; /* of each rank, for the median; on rank 0 */
+    double *work;            /* of each rank, for the median; on rank 0 */
+    int64_t *windows_before; /* [steps + 1], windows of all steps before */
 
     int64_t n_rounds; /* of this rank */
     double rounds_seconds, late[N_LATE];
@@ -27,12 +28,20 @@ struct hr_watch {
     int steps_saved;
 };
 
+static void sum_windows(const hr_schedule *s, int64_t *before)
+{
+    for (int step = 0; step < s->n_steps; step++)
+        before[step + 1] = before[step] + hr_windows_count(&s->windows, step);
+}
+
 hr_status hr_watch_open(const hr_run *run, hr_stage_clock *clock, hr_watch **out)
 {
     const hr_figures now = hr_figures_now(run->worker);
     size_t n_ranks = (size_t)hr_group_size(run->worker->group);
+    size_t n_steps = (size_t)run->schedule.n_steps;
     hr_watch *watch;
-    void *memory, *work;
+    void *memory;
+    hr_status status;
 
     HR_TRY(hr_alloc_or_fail(sizeof *watch, "the watch", &memory));
     watch = memory;
@@ -41,14 +50,19 @@ hr_status hr_watch_open(const hr_run *run, hr_stage_clock *clock, hr_watch **out
                         .is_first_rank = hr_group_rank(run->worker->group) == 0,
                         .began = hr_clock_seconds(),
                         .waited_before = hr_figures_wait_seconds(&now)};
-    if (hr_alloc_or_fail(n_ranks * sizeof *watch->work, "times of ranks", &work) !=
-        HR_OK) {
-        hr_free(watch);
-        return HR_ERR_NOMEM;
-    }
-    watch->work = work;
+    HR_TRY_GOTO(
+        hr_alloc_or_fail(n_ranks * sizeof *watch->work, "times of ranks", &memory), fail);
+    watch->work = memory;
+    HR_TRY_GOTO(hr_alloc_or_fail((n_steps + 1) * sizeof *watch->windows_before,
+                                 "windows of steps", &memory),
+                fail);
+    watch->windows_before = memory;
+    sum_windows(&run->schedule, watch->windows_before);
     *out = watch;
     return HR_OK;
+fail:
+    hr_watch_close(watch);
+    return status;
 }
 
 void hr_watch_close(hr_watch *watch)
@@ -56,6 +70,7 @@ void hr_watch_close(hr_watch *watch)
     if (watch == NULL)
         return;
     hr_free(watch->work);
+    hr_free(watch->windows_before);
     hr_free(watch);
 }
 
@@ -151,12 +166,18 @@ int64_t hr_watch_units(const hr_watch *watch)
 static int count_steps(const hr_watch *watch, int64_t units, int64_t *windows)
 {
     const hr_schedule *s = &watch->run->schedule;
-    int64_t left = units / s->n_branches;
-    int step = 0;
+    int64_t n = units / s->n_branches;
+    int step = 0, last = s->n_steps;
 
-    while (step < s->n_steps && left >= hr_windows_count(&s->windows, step))
-        left -= hr_windows_count(&s->windows, step++);
-    *windows = left;
+    while (step < last) { /* the last step that begins by then */
+        int middle = (step + last + 1) / 2;
+
+        if (watch->windows_before[middle] <= n)
+            step = middle;
+        else
+            last = middle - 1;
+    }
+    *windows = n - watch->windows_before[step];
     return step;
 }
 
@@ -182,7 +203,7 @@ void hr_watch_start(hr_watch *watch, int64_t units_before)
 static void show(const hr_watch *watch)
 {
     const hr_schedule *s = &watch->run->schedule;
-    hr_progress progress = {.n_units = hr_schedule_n_units(s),
+    hr_progress progress = {.n_units = watch->windows_before[s->n_steps] * s->n_branches,
                             .units_before = watch->units_before,
                             .slowest_rank = -1};
     int64_t windows;

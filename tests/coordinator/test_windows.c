@@ -43,6 +43,13 @@ static void test_spread(void **state)
         assert_int_equal(hr_windows_spread(k, 8), eighths[k]);
     assert_int_equal(hr_windows_spread(1, 5), 2);
     assert_int_equal(hr_windows_spread(999, 1), 0);
+    for (int k = 0; k < 5000; k++) {
+        double sum = 0, part = 0.5;
+
+        for (int bits = k; bits > 0; bits >>= 1, part /= 2)
+            sum += (bits & 1) * part;
+        assert_int_equal(hr_windows_spread(k, 1000), (int64_t)(sum * 1000));
+    }
 }
 
 static void test_known_weights(void **state)
