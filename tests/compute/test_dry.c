@@ -95,6 +95,10 @@ static void it_counts_as_the_cpu_does(void **state)
         assert_true(a.flops == b.flops &&
                     a.flops == 6.0 * 33 * (double)(widths[i] * widths[i]));
         assert_int_equal(a.peak_bytes, b.peak_bytes);
+        assert_int_equal(a.peak_all_bytes, b.peak_all_bytes);
+        assert_true(a.peak_all_bytes > a.peak_bytes);
+        do_work(dry, 33, widths[i]); /* a stream's memory ends with it */
+        assert_int_equal(hr_device_get_stats(dry).peak_all_bytes, a.peak_all_bytes);
         hr_device_close(dry);
         hr_device_close(cpu);
     }
