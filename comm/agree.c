@@ -126,6 +126,7 @@ hr_status hr_control_agree(hr_world *world, hr_status mine, bool is_leaving)
     if (status != HR_OK) {
         world->failure = status;
         world->has_told = true;
+        world->is_agreed = true;
     }
     return status;
 }

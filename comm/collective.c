@@ -120,19 +120,6 @@ hr_status hr_group_all_gather(hr_group *group, const void *mine, size_t bytes, v
     return status;
 }
 
-/* In one round: a rank without memory fails before any other has heard of it. */
-hr_status hr_group_barrier(hr_group *group)
-{
-    const char here = 1;
-    hr_status status;
-    void *all;
-
-    HR_TRY(hr_alloc_or_fail((size_t)group->size, "a barrier", &all));
-    status = hr_group_all_gather(group, &here, sizeof here, all);
-    hr_free(all);
-    return status;
-}
-
 /* A binomial tree: counted from the root, rank r gets it from r without its lowest bit,
  * and passes it on to r + 2^k for the k below that bit. */
 hr_status hr_group_broadcast(hr_group *group, int root, void *data, size_t bytes)

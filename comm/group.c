@@ -202,6 +202,8 @@ hr_status hr_group_agree(hr_group *group, hr_status mine)
     hr_world *world = group->world;
 
     HR_ASSERT(group == world->all);
+    if (world->is_agreed) /* maybe by some at a later agreement of theirs */
+        return world->failure;
     if (world->control != NULL)
         return hr_control_agree(world, mine, false);
     if (mine != HR_OK)

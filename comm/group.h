@@ -32,17 +32,15 @@ void hr_group_destroy(hr_group *group);
 /* Collective. The worst status of all ranks; every rank leaves by the same door. Works
  * after hr_world_give_up too. On rank 0 of the group the log says for each other rank
  * that failed by itself what that rank logged last ("rank 2 (host b): ..."), equal lines
- * once. A failure brought here counts as given up (hr_world_give_up). Only the world's
- * group, and only where a rank comes whatever has failed before: ranks that stand at two
- * agreements would take them for one. */
+ * once. A failure brought here counts as given up (hr_world_give_up), and is the
+ * verdict of all agreements from now until hr_world_recover: ranks that it has kept from
+ * some of them, on their way to this one, have not missed any. Only the world's group. */
 hr_status hr_group_agree(hr_group *group, hr_status mine);
 
 /* Collective. `bytes` of `data`, the same on all ranks, from `root` to all. */
 hr_status hr_group_broadcast(hr_group *group, int root, void *data, size_t bytes);
 /* Collective. `bytes` from each rank to all, in rank order. */
 hr_status hr_group_all_gather(hr_group *group, const void *mine, size_t bytes, void *all);
-/* Collective. Waits until all ranks have come. */
-hr_status hr_group_barrier(hr_group *group);
 
 /* Messages to and from single ranks, all at once; waits for all. Messages of one pair
  * match in the order of the list. Each rank calls with what concerns it; one that nothing

@@ -30,6 +30,7 @@ struct hr_world {
     hr_request *orphans;     /* sends that outlive a failure, by hr_request_keep.next */
     hr_status failure;       /* of this epoch: this rank or another gave up */
     bool has_told;           /* and all others know */
+    bool is_agreed;          /* and all have agreed on it */
     atomic_bool *is_lost;    /* [size]; the thread that watches signals looks, too */
     int n_lost;
 };

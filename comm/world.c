@@ -265,6 +265,7 @@ hr_status hr_world_recover(hr_world *world)
     }
     world->failure = HR_OK;
     world->has_told = false;
+    world->is_agreed = false;
     if (world->control != NULL) {
         world->failure = world->control->next_failure;
         world->has_told = world->failure != HR_OK;

@@ -155,7 +155,7 @@ static hr_status meet(denoise *d, bool is_last)
     if (!is_stop)
         return HR_OK;
     /* who leaves ends the others' waits, which may be those for the file */
-    HR_TRY(hr_group_barrier(d->worker->group));
+    HR_TRY(hr_group_agree(d->worker->group, HR_OK));
     return HR_ERR_CANCELLED;
 }
 

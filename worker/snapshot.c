@@ -326,8 +326,7 @@ hr_status hr_snapshot_save(const hr_snapshot *snapshot, bool *is_saved)
     head = head_of(snapshot);
     /* Nobody is left alone in the save, which all ranks have to call. */
     status = prepare(&p, &head, &rounds, &name);
-    if (status == HR_OK)
-        status = hr_group_barrier(snapshot->run->worker->group);
+    status = hr_group_agree(snapshot->run->worker->group, status);
     if (status == HR_OK &&
         (is_latents(snapshot) || head.rounds_done != *snapshot->rounds_saved))
         status = save(&p, &head, name, is_saved);

@@ -159,6 +159,21 @@ static void agreement_is_the_worst_of_all(hr_group *all)
     hr_test_ok(hr_group_agree(all, HR_OK));
 }
 
+/* The last rank fails on its way to an agreement, and meets the others at the next. */
+static void who_fails_misses_no_agreement(hr_group *all)
+{
+    int size = hr_group_size(all);
+    bool is_failing = hr_group_rank(all) == size - 1;
+    hr_status status = HR_ERR_NOMEM;
+
+    if (!is_failing)
+        status = hr_group_agree(all, HR_OK);
+    assert_int_equal(status, HR_ERR_NOMEM);
+    assert_int_equal(hr_group_agree(all, status), HR_ERR_NOMEM);
+    hr_test_ok(hr_world_recover(hr_group_world(all)));
+    hr_test_ok(hr_group_agree(all, HR_OK));
+}
+
 /* Rank 0 says once what ranks that failed by themselves have logged. */
 static void rank_0_tells_the_errors_of_others(hr_group *all)
 {
@@ -206,6 +221,7 @@ int main(void)
         HR_RANK_TEST(groups_do_not_mix),
         HR_RANK_TEST(a_wrong_place_in_a_split_is_noticed),
         HR_RANK_TEST(agreement_is_the_worst_of_all),
+        HR_RANK_TEST(who_fails_misses_no_agreement),
         HR_RANK_TEST(rank_0_tells_the_errors_of_others),
         HR_RANK_TEST(equal_errors_are_told_once),
     };

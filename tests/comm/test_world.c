@@ -133,11 +133,6 @@ static hr_status wait_in_exchange(hr_group *all)
     return status;
 }
 
-static hr_status wait_in_barrier(hr_group *all)
-{
-    return hr_group_barrier(all);
-}
-
 static hr_status wait_in_split(hr_group *all)
 {
     const hr_group_split_args args = {.members = hr_group_size(all),
@@ -180,8 +175,8 @@ static hr_status wait_in_agreement(hr_group *all)
 static void every_wait_ends_when_a_rank_gives_up(hr_group *all)
 {
     hr_status (*const waits[])(hr_group *) = {
-        wait_in_gather, wait_in_broadcast, wait_in_exchange, wait_in_barrier,
-        wait_in_split,  wait_in_mailbox,   wait_in_progress, wait_in_agreement};
+        wait_in_gather,  wait_in_broadcast, wait_in_exchange, wait_in_split,
+        wait_in_mailbox, wait_in_progress,  wait_in_agreement};
     hr_world *world = hr_group_world(all);
     bool is_failing = hr_group_rank(all) == hr_group_size(all) - 1;
 
