@@ -10,9 +10,11 @@ hr_status hr_onednn_checked(dnnl_status_t status, const char *what)
 {
     if (status == dnnl_success)
         return HR_OK;
-    return hr_fail(status == dnnl_out_of_memory ? HR_ERR_NOMEM : HR_ERR_DEVICE,
-                   "oneDNN %d.%d: %s failed with status %d", DNNL_VERSION_MAJOR,
-                   DNNL_VERSION_MINOR, what, (int)status);
+    if (status == dnnl_out_of_memory)
+        return hr_fail(HR_ERR_NOMEM, "out of memory: oneDNN %d.%d: %s",
+                       DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, what);
+    return hr_fail(HR_ERR_DEVICE, "oneDNN %d.%d: %s failed with status %d",
+                   DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, what, (int)status);
 }
 
 bool hr_onednn_is_lack(dnnl_status_t status)
