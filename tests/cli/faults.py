@@ -283,9 +283,7 @@ class Walk:
             wrong.append(f"exit code {run.code}, expected one of {sorted(codes)}")
         if any("runtime error" in text or "Sanitizer" in text for text in run.errors):
             wrong.append("a sanitizer's report")
-        is_short = case.point.startswith("memory.") and case.stays and case.n > 1
-        if not is_short:  # what MPI may still send from stays then
-            wrong += [f"rank {r}: {n} blocks alive at the end" for r, n in enumerate(trace.alive) if n]
+        wrong += [f"rank {r}: {n} blocks alive at the end" for r, n in enumerate(trace.alive) if n]
         wrong += [f"left: {path}" for path in parts]
         if run.code != 0:
             lines = run.error_lines()
