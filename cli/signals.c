@@ -96,12 +96,14 @@ _Noreturn static void end_without(int lost, bool stays)
 }
 
 /* Where a library waits for another rank that does not come, no deadline of ours ends it:
- * the process has to. */
-static void look_for_stuck(void)
+ * the process has to. Not when a signal `number` has come, which decides by itself. */
+static void look_for_stuck(int number)
 {
     int lost = -1;
     bool is_stuck;
 
+    if (number > 0)
+        return;
     pthread_mutex_lock(&words_lock);
     is_stuck = world != NULL && hr_world_native_is_stuck(world, &lost);
     pthread_mutex_unlock(&words_lock);
@@ -125,7 +127,7 @@ static int next_signal(const sigset_t *set)
             end_now(HR_ERR_TIMEOUT);
         }
         number = sigtimedwait(set, NULL, &second);
-        look_for_stuck();
+        look_for_stuck(number);
     }
     return number;
 }
@@ -183,7 +185,7 @@ static void wait_for_the_end(const sigset_t *set)
     while (atomic_load(&patience) >= 0) {
         int number = sigtimedwait(set, NULL, &pause);
 
-        look_for_stuck();
+        look_for_stuck(number);
         if (number <= 0 || atomic_load(&has_ended))
             continue;
         look_for_lost(number);
