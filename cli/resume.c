@@ -210,26 +210,51 @@ static hr_status judge_receipt(const hr_wanted *wanted, const hr_receipt *receip
     return hr_run_folder_refuse_results(wanted->run); /* of another kind */
 }
 
-static hr_status look_at_receipt(const hr_wanted *wanted, hr_found *found)
+/* *is_damaged: logged, and no failure yet. */
+static hr_status look_at_receipt(const hr_wanted *wanted, hr_found *found,
+                                 bool *is_damaged)
 {
     hr_receipt *receipt;
     hr_status status;
 
     if (access(wanted->run->receipt_file, F_OK) != 0)
         return HR_OK;
-    HR_TRY(hr_receipt_read(wanted->run->receipt_file, &receipt));
+    status = hr_receipt_read(wanted->run->receipt_file, &receipt);
+    *is_damaged = status == HR_ERR_FORMAT;
+    if (*is_damaged)
+        return HR_OK;
+    HR_TRY(status);
     status = judge_receipt(wanted, receipt, found);
     hr_receipt_free(receipt);
     return status;
 }
 
-static hr_status look_at_latents(const hr_wanted *wanted, hr_found *found)
+/* A damaged receipt is missed only where nothing else says of which job a result is. */
+static hr_status do_without_receipt(const hr_wanted *wanted, const hr_found *found)
+{
+    const char *result = hr_run_folder_result(wanted->run);
+    const char *receipt = wanted->run->receipt_file;
+
+    if (found->kind == HR_FOUND_NOTHING && result != NULL && access(result, F_OK) == 0) {
+        hr_warn("only %s says of which job %s is; nothing was touched; %s", receipt,
+                result,
+                wanted->is_resume ? "to render again, move that file away"
+                                  : "--fresh or --force renders it again");
+        return HR_ERR_FORMAT;
+    }
+    hr_log_forget_error();
+    hr_warn("%s is not used: the run makes it anew when it ends", receipt);
+    return HR_OK;
+}
+
+static hr_status look_at_latents(const hr_wanted *wanted, hr_found *found,
+                                 bool *misses_receipt)
 {
     bool is_damaged;
 
     HR_TRY(look_at(wanted, wanted->decode_only, found, &is_damaged));
     if (found->kind == HR_FOUND_LATENTS)
-        return wanted->force ? HR_OK : look_at_receipt(wanted, found);
+        return wanted->force ? HR_OK : look_at_receipt(wanted, found, misses_receipt);
     return hr_fail(HR_ERR_CHECKPOINT, "%s is at step %d of %d: not denoised yet",
                    wanted->decode_only, found->steps_done, wanted->n_steps);
 }
@@ -278,14 +303,17 @@ void hr_resume_say(const hr_wanted *wanted, const hr_found *found)
 hr_status hr_resume_look(const hr_wanted *wanted, hr_found *out)
 {
     hr_found found = {0};
+    bool misses_receipt = false;
     hr_status status = HR_OK;
 
     if (wanted->decode_only != NULL)
-        status = look_at_latents(wanted, &found);
+        status = look_at_latents(wanted, &found, &misses_receipt);
     else
-        status = look_at_receipt(wanted, &found);
+        status = look_at_receipt(wanted, &found, &misses_receipt);
     if (status == HR_OK && found.kind == HR_FOUND_NOTHING)
         status = look_for_checkpoints(wanted, &found);
+    if (status == HR_OK && misses_receipt)
+        status = do_without_receipt(wanted, &found);
     if (status == HR_OK)
         status = check_stop(wanted, &found);
     if (status != HR_OK) {

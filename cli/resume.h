@@ -33,7 +33,9 @@ typedef struct hr_wanted {
 /* Whole runs and files of another job: HR_ERR_CHECKPOINT, logged with
  * a table. Damaged checkpoints are named and older ones used; where none is whole,
  * HR_ERR_CHECKPOINT, and nothing is changed in the folder. Where one is, the damaged
- * ones get the ending .damaged: they are not counted any more. Caller frees. */
+ * ones get the ending .damaged: they are not counted any more. A damaged receipt is
+ * named, and HR_ERR_FORMAT only where there is a result and nothing else tells its job.
+ * Caller frees. */
 hr_status hr_resume_look(const hr_wanted *wanted, hr_found *out);
 /* One line for the log. */
 void hr_resume_say(const hr_wanted *wanted, const hr_found *found);

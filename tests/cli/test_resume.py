@@ -265,6 +265,35 @@ class GoingOn(Runs, CliTest):
         self.assertIn("going on with the decoding of out/latents.h5", result.stderr.decode())
         self.same()
 
+    def test_a_damaged_receipt(self):
+        """Checkpoints and latents say themselves of which run they are."""
+        for command in (["resume", "out"], ["render", *JOB, "--set", "output.folder=out"]):
+            shutil.rmtree(self.path("out"), ignore_errors=True)
+            self.stopped_at(2)
+            self.write("out/receipt.json", "x{")
+            said = self.succeeds(*command).stderr.decode()
+            self.assertEqual(said.count("out/receipt.json is not used: the run makes it anew when it ends"), 1, said)
+            self.assertIn("going on at step 2 of", said)
+            self.same()
+        self.write("out/receipt.json", "x{")
+        self.assertIn("going on with the decoding of out/latents.h5", self.succeeds("resume", "out").stderr.decode())
+        self.same()
+
+    def test_a_damaged_receipt_that_is_missed(self):
+        """Nothing else says of which job the film is."""
+        self.succeeds("render", *JOB, *SEED, "--set", "output.folder=out")
+        os.remove(self.path("out", "latents.h5"))
+        self.write("out/receipt.json", "x{")
+        before = self.read("out", "video.mp4")
+        for command, way in ((["resume", "out"], "move that file away"),
+                             (["render", *JOB, *SEED, "--set", "output.folder=out"], "--fresh or --force")):
+            result = self.run_program(*command)
+            lines = result.stderr.decode().splitlines()
+            self.assertEqual((result.returncode, sum("error: " in line for line in lines)), (2, 1), lines)
+            self.assertIn("only out/receipt.json says of which job out/video.mp4 is", lines[-1])
+            self.assertIn(way, lines[-1])
+        self.assertEqual(self.read("out", "video.mp4"), before)
+
     def test_another_job_is_refused_with_a_table(self):
         self.stopped_at(2)
         result = self.run_program("render", *JOB, *SEED, "--set", "output.folder=out", "--set", "sampler.steps=12",
