@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import DEADLINE, FAULTS, CliTest, main
+from harness import DEADLINE, FAULTS, PROGRAM, CliTest, main
 
 JOB = """
 prompt: A red ball rolls to the right on a beach.
@@ -31,11 +31,15 @@ note() { printf '%s\\n' "$(basename "$0") $*" >>"$ANSWER/calls"; }
 count() { grep -c "^sbatch" "$ANSWER/calls"; }
 """
 # What stands in for haloreel: it ends as the file "does" says.
-STAND_IN = """#!/bin/bash
+STAND_IN = f"""#!/bin/bash
 [ "$2" = --usage ] && exit 0
+[ "$1" = status ] && exec '{PROGRAM}' "$@"
 echo "$SLURM_JOB_END_TIME $*" >>"$ANSWER/ran"
 . "$ANSWER/does"
 """
+MAKES = 'touch "${2%%/slurm/*}/%s"; exit 0'
+DONE = MAKES % "frames"
+NOW = "2026-01-31T12:00:00Z"
 
 
 class Submit(CliTest):
@@ -100,17 +104,31 @@ class Script(Submit):
         self.submit("job.yaml", "--nodes=2")
 
     def test_done(self):
-        code, log = self.run_script("exit 0")
+        code, log = self.run_script(MAKES % "video.mp4")
         self.assertEqual((code, self.requeues()), (0, 0), log)
         run = self.path("run")
         self.assertEqual(self.read("answer", "ran").decode(), f"1927627200 render {run}/slurm/job.yaml\n")
         self.assertIn("attempt 1: 2 ranks on n[0-1] by srun", log)
         self.assertIn("--ntasks=2 --ntasks-per-node=1", self.calls("srun")[-1])
 
+    def test_done_without_a_film(self):
+        self.write("run/status.json", json.dumps({"state": "done", "updated": NOW}))
+        code, log = self.run_script("exit 0")
+        self.assertEqual((code, self.requeues()), (0, 0), log)
+
+    def test_nothing_is_made_with_0(self):
+        """As srun may say when a node is gone."""
+        self.write("run/status.json", json.dumps({"state": "running", "updated": NOW, "error": '"state": "done"'}))
+        for attempt in range(4):
+            code, log = self.run_script(MAKES % "latents.h5", restarts=attempt)
+            self.assertEqual((code, self.requeues()), (69, min(attempt + 1, 3)), log)
+        self.assertNotIn(": done", log)
+        self.assertEqual(log.count("ended with code 0, but has not made what it is for: fail"), 4)
+
     def test_no_time_limit(self):
         for said in ("", "NONE\n"):
             self.answer("end", said)
-            self.run_script("exit 0")
+            self.run_script(DONE)
         self.assertEqual([line.split()[0] for line in self.read("answer", "ran").decode().splitlines()], ["render"] * 2)
 
     def test_a_stop_with_a_checkpoint(self):
@@ -162,7 +180,7 @@ class Script(Submit):
 
     def test_mpirun_where_srun_does_not_work(self):
         self.answer("no-srun", "srun: error: no plugin\n")
-        code, log = self.run_script("exit 0")
+        code, log = self.run_script(DONE)
         self.assertEqual(code, 0, log)
         self.assertEqual(log.count("starts by mpirun (srun --mpi=pmix does not start it: srun: error: no plugin)"), 1)
         self.assertIn("mpirun -n 2 --map-by ppr:1:node --bind-to none", self.calls("mpirun")[0])
@@ -229,7 +247,7 @@ class Command(Submit):
     def test_odd_folders(self):
         folder = "it's a \"run\" für 100 %j $HOME #1 `x`"
         self.submit("job.yaml", "--nodes=2", "--set", "output.folder=" + folder)
-        code, log = self.run_script("exit 0", folder, "slurm", "job.sbatch")
+        code, log = self.run_script(DONE, folder, "slurm", "job.sbatch")
         self.assertEqual(code, 0, log)
         self.assertIn(" render " + self.path(folder, "slurm", "job.yaml"), self.read("answer", "ran").decode())
         self.assertIn(folder.replace('"', '\\"').replace("%", "%%") + '/slurm/job-%j.log"',
@@ -247,7 +265,8 @@ class Command(Submit):
         for task, run in enumerate(runs, 1):
             self.assertIn(f"seed-{task + 2}", run)
             self.assertIn(f"seed: {task + 2}\n", self.read(run, "slurm", "job.yaml").decode())
-            self.run_script("exit 0", task=task)
+            code, log = self.run_script(DONE, task=task)
+            self.assertEqual(code, 0, log)
             self.assertTrue(self.read("answer", "ran").decode().endswith(f"{run}/slurm/job.yaml\n"))
         self.write("job.yaml", JOB)
         self.submit("job.yaml", "--seeds=6", "--nodes=1")
@@ -272,8 +291,17 @@ class Command(Submit):
         self.assertIn('"--nodes=1"', text)
         self.assertIn('"--partition=cpu"', text)
         self.assertNotIn("gpus", text)
-        self.run_script("exit 0")
-        self.run_script("exit 0", "run", "slurm", "decode.sbatch")
+        code, log = self.run_script("exit 0")
+        self.assertEqual(code, 69, log)
+        os.remove(self.path("answer", "ran"))
+        code, log = self.run_script(MAKES % "latents.h5")
+        self.assertEqual(code, 0, log)
+        code, log = self.run_script("exit 0", "run", "slurm", "decode.sbatch")
+        self.assertEqual(code, 69, log)
+        os.remove(self.path("answer", "ran"))
+        self.run_script(MAKES % "latents.h5")
+        code, log = self.run_script(DONE, "run", "slurm", "decode.sbatch")
+        self.assertEqual(code, 0, log)
         first, second = self.read("answer", "ran").decode().splitlines()
         self.assertTrue(first.endswith("job.yaml --stop-after-step=4"), first)
         self.assertTrue(second.endswith("job.yaml"), second)
