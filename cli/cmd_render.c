@@ -68,6 +68,17 @@ static hr_status write_again(const hr_command_line *line, hr_render_call *call)
     return HR_OK;
 }
 
+static void print_count(const hr_render_call *call, size_t n_done)
+{
+    int stop = call->options.stop_after_step;
+
+    if (stop > 0)
+        printf("%zu of %zu drafts done: step %d of %d, no videos yet\n", n_done,
+               call->batch.n, stop, call->plan.n_steps);
+    else
+        printf("%zu of %zu videos done\n", n_done, call->batch.n);
+}
+
 static hr_status render_batch(hr_render_call *call)
 {
     bool is_first = hr_ranks_is_first(&call->ranks);
@@ -86,7 +97,7 @@ static hr_status render_batch(hr_render_call *call)
             worst = video->status;
     }
     if (is_first)
-        printf("%zu of %zu videos done\n", n_done, call->batch.n);
+        print_count(call, n_done);
     return worst;
 }
 

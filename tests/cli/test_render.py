@@ -137,10 +137,10 @@ class Render(CliTest):
         alone = self.render("-o", "a.mp4").stderr.decode()
         batch = self.succeeds("render", "--prompt", PROMPT, *QUICK[:-2], "--seeds", "7", "--set",
                               "output.folder=b").stderr.decode()
-        figures = [line.split("memory ")[1].split(" of")[0] for line in (alone + batch).splitlines()
+        figures = [float(line.split("memory ")[1].split(" MB of")[0]) for line in (alone + batch).splitlines()
                    if "memory " in line]
         self.assertEqual(len(figures), 2)
-        self.assertEqual(figures[0], figures[1])
+        self.assertAlmostEqual(figures[0], figures[1], delta=0.11)  # names of files, and rounding
 
     def test_preview_shows_what_becomes_of_it(self):
         """The last preview but one of a still is nearly the picture, and the pictures are compressed alike."""
@@ -223,6 +223,12 @@ class Batch(CliTest):
         self.assertIn("6 of 6 videos done", result.stdout.decode())
         self.succeeds("render", "--prompt", "a blue robot", "--seed", "9", *QUICK[:-2], "-o", "single.mp4")
         self.assertEqual(self.read("single.mp4"), self.read("out", "a-blue-robot-seed-9", "video.mp4"))
+
+    def test_drafts_are_not_called_videos(self):
+        said = self.succeeds("render", "--prompt", "a red cat", "--seeds", "1..2", *QUICK[:-2], "--set",
+                             "output.folder=out", "--stop-after-step", "1").stdout.decode()
+        self.assertIn("2 of 2 drafts done: step 1 of 2, no videos yet\n", said)
+        self.assertNotIn("videos done", said)
 
     def test_one_failure_does_not_stop_the_rest(self):
         self.write("prompts.txt", b"a red cat\n\xff\xfe broken\na blue robot\n")
