@@ -132,8 +132,14 @@ static hr_status add_ranks(const hr_run_status *s, hr_text *out)
 /* What is there to go on from, and how. */
 static hr_status add_checkpoint(const hr_run_status *s, const char *path, hr_text *out)
 {
+    bool has_ended = s->state == HR_RUN_STOPPED || s->state == HR_RUN_FAILED;
     char ago[24];
 
+    if (s->checkpoint == NULL && has_ended)
+        return hr_text_printf(out,
+                              "no checkpoint; to start from the beginning: haloreel "
+                              "resume %s\n",
+                              path);
     if (s->checkpoint == NULL || s->state == HR_RUN_DONE)
         return HR_OK;
     HR_TRY(hr_text_add(out, "last checkpoint "));
@@ -142,7 +148,7 @@ static hr_status add_checkpoint(const hr_run_status *s, const char *path, hr_tex
         HR_TRY(hr_text_printf(
             out, ", %s ago",
             hr_format_duration(difftime(time(NULL), s->checkpointed), ago)));
-    if (s->state == HR_RUN_STOPPED || s->state == HR_RUN_FAILED)
+    if (has_ended)
         HR_TRY(hr_text_printf(out, "; to go on: haloreel resume %s", path));
     return hr_text_add(out, "\n");
 }

@@ -138,8 +138,11 @@ class Status(CliTest):
         self.assertEqual(self.lines()[0], "done: run/video.mp4")
         self.write_status(state="stopped")
         self.assertEqual(self.lines()[0], "stopped on request")
+        self.write_status(state="failed", checkpoint="run/checkpoint/a.h5")
+        self.assertTrue(self.lines()[2].endswith("; to go on: haloreel resume run"), self.lines())
         self.write_status(state="failed", error="out of memory")
         self.assertEqual(self.lines()[0], "failed: out of memory; see run/log/rank-0000.log")
+        self.assertEqual(self.lines()[2], "no checkpoint; to start from the beginning: haloreel resume run")
 
     def test_json(self):
         self.write_status(age=90, hosts=["alpha"])
