@@ -2,11 +2,35 @@
 
 #include <stdio.h>
 #include <string.h>
+#define XXH_STATIC_LINKING_ONLY /* the size of its state */
 #include <xxhash.h>
 
 hr_hash hr_hash_bytes(const void *data, size_t n_bytes)
 {
     XXH128_hash_t hash = XXH3_128bits(data, n_bytes);
+
+    return (hr_hash){hash.high64, hash.low64};
+}
+
+_Static_assert(sizeof(XXH3_state_t) <= sizeof(hr_hash_parts), "room for the state");
+
+void hr_hash_begin(hr_hash_parts *parts)
+{
+    XXH3_state_t *state = (XXH3_state_t *)(void *)parts->state;
+
+    XXH3_INITSTATE(state);
+    XXH3_128bits_reset(state);
+}
+
+void hr_hash_add(hr_hash_parts *parts, const void *data, size_t n_bytes)
+{
+    XXH3_128bits_update((XXH3_state_t *)(void *)parts->state, data, n_bytes);
+}
+
+hr_hash hr_hash_end(const hr_hash_parts *parts)
+{
+    XXH128_hash_t hash =
+        XXH3_128bits_digest((const XXH3_state_t *)(const void *)parts->state);
 
     return (hr_hash){hash.high64, hash.low64};
 }

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 4 << 20 };
+enum { BLOCK_BYTES = 4 << 20, ROOM_BYTES = 128 << 10 };
 
 static const char hash_name[] = "xxh3-128 ";
 enum { HASH_LINE_BYTES = sizeof hash_name - 1 + HR_HASH_TEXT_BYTES };
@@ -168,16 +168,29 @@ typedef struct hash_call {
     share share;
 } hash_call;
 
+static hr_status hash_block(const hash_call *call, int64_t at, void *room, hr_hash *out)
+{
+    const int64_t end = at + BLOCK_BYTES < call->bytes ? at + BLOCK_BYTES : call->bytes;
+    hr_hash_parts parts;
+
+    hr_hash_begin(&parts);
+    while (at < end) {
+        const int64_t n = end - at < ROOM_BYTES ? end - at : ROOM_BYTES;
+
+        HR_TRY(hr_checkpoint_read_at(call->fd, call->path, at, room, n));
+        hr_hash_add(&parts, room, (size_t)n);
+        at += n;
+    }
+    *out = hr_hash_end(&parts);
+    return HR_OK;
+}
+
 static hr_status hash_share(const hash_call *call, void *room, hr_hash *digests)
 {
     for (int64_t i = 0; i < call->share.n; i++) {
-        const int64_t at =
-            HR_CHECKPOINT_USER_BLOCK + (call->share.first + i) * BLOCK_BYTES;
-        const int64_t left = call->bytes - at;
-        const int64_t n = left < BLOCK_BYTES ? left : BLOCK_BYTES;
-
-        HR_TRY(hr_checkpoint_read_at(call->fd, call->path, at, room, n));
-        digests[i] = hr_hash_bytes(room, (size_t)n);
+        HR_TRY(hash_block(
+            call, HR_CHECKPOINT_USER_BLOCK + (call->share.first + i) * BLOCK_BYTES, room,
+            &digests[i]));
         if (call->group != NULL)
             HR_TRY(hr_world_progress(hr_group_world(call->group)));
     }
@@ -214,10 +227,7 @@ hr_status hr_checkpoint_seal_hash(hr_group *group, int fd, const char *path,
     const size_t n_ranks = group == NULL ? 1 : (size_t)hr_group_size(group);
     const size_t per_rank = (size_t)call.share.per_rank;
     void *room = NULL, *mine = NULL, *all = NULL;
-    const int64_t room_bytes =
-        seal->layout.bytes < BLOCK_BYTES ? seal->layout.bytes : BLOCK_BYTES;
-    hr_status status =
-        hr_alloc_or_fail((size_t)room_bytes, "a block of a checkpoint", &room);
+    hr_status status = hr_alloc_or_fail(ROOM_BYTES, "a block of a checkpoint", &room);
 
     if (status == HR_OK)
         status = hr_alloc_or_fail(per_rank * sizeof(hr_hash), "hashes", &mine);

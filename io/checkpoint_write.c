@@ -12,8 +12,8 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-/* Frames are written in pieces of about so many bytes. */
-enum { PIECE_BYTES = 8 << 20, MAX_PIECE_ROWS = 256 };
+/* Frames are written in pieces of about so many bytes; of small frames a few. */
+enum { PIECE_BYTES = 8 << 20, MAX_PIECE_ROWS = 16 };
 
 /* What each rank says about itself. */
 typedef struct share {
@@ -337,10 +337,19 @@ static hr_status begin(save *s)
     return hr_checkpoint_agree(s->group, hr_checkpoint_part_find(s->part, &s->made));
 }
 
+static void free_room(save *s)
+{
+    for (int set = 0; set < HR_SET_COUNT; set++) {
+        hr_free(s->room[set]);
+        s->room[set] = NULL;
+    }
+}
+
 static hr_status run(save *s)
 {
     hr_status status = fill_parts(s, begin(s));
 
+    free_room(s);
     HR_TRY(hr_checkpoint_agree(s->group, status));
     return seal(s);
 }
@@ -362,8 +371,7 @@ hr_status hr_checkpoint_save(hr_group *group, const char *path,
     status = hr_world_native_agree(hr_group_world(group), run(&s));
     hr_out_file_abandon(s.out);
     hr_checkpoint_hdf5_free(s.hdf5);
-    for (int set = 0; set < HR_SET_COUNT; set++)
-        hr_free(s.room[set]);
+    free_room(&s);
     hr_free(s.shares);
     hr_free(s.seal);
     hr_free(s.part);

@@ -24,6 +24,23 @@ static void test_as_the_reference(void **state)
                         "abee229cdadad76d10ad30264426c830");
 }
 
+static void test_in_parts(void **state)
+{
+    unsigned char data[5000];
+    hr_hash_parts parts;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof data; i++)
+        data[i] = (unsigned char)(i * i % 251);
+    for (size_t part = 1; part < sizeof data; part = part * 3 + 1) {
+        hr_hash_begin(&parts);
+        for (size_t at = 0; at < sizeof data; at += part)
+            hr_hash_add(&parts, data + at,
+                        at + part < sizeof data ? part : sizeof data - at);
+        assert_true(hr_hash_equal(hr_hash_end(&parts), hr_hash_bytes(data, sizeof data)));
+    }
+}
+
 static void test_text_and_back(void **state)
 {
     const hr_hash hash = {0x00123456789abcdeU, 0xfedcba9876543210U};
@@ -63,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_the_reference),
+        cmocka_unit_test(test_in_parts),
         cmocka_unit_test(test_text_and_back),
         cmocka_unit_test(test_not_a_hash),
     };
