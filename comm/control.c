@@ -255,15 +255,17 @@ static bool is_lowest_left(const hr_world *world)
     return true;
 }
 
-/* Once one is lost the others leave, each in its time: that is no news. */
+/* Once one is lost the others leave, each in its time: that is no news. Rank 0 tells
+ * nobody its phase. */
 static void log_loss(hr_world *world, int rank, hr_status status)
 {
     const hr_rank_info *info = &world->info[rank];
-    const char *phase = world->reports[rank].phase;
+    const char *phase = world->reports[rank == 0 ? world->rank : rank].phase;
+    const char *before = rank == 0 ? "; this rank: " : ", ";
     char who[256], what[64] = "is gone";
 
     snprintf(who, sizeof who, "rank %d (host %s, pid %lld%s%.*s)", rank, info->host,
-             (long long)info->pid, phase[0] != '\0' ? ", " : "", HR_PHASE_BYTES, phase);
+             (long long)info->pid, phase[0] != '\0' ? before : "", HR_PHASE_BYTES, phase);
     if (status == HR_ERR_TIMEOUT)
         snprintf(what, sizeof what, "has not answered for %.3g s",
                  world->deadline_seconds);

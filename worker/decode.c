@@ -5,6 +5,9 @@
 #include "worker/pieces.h"
 #include "worker/progress.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 typedef struct decode {
     hr_worker *worker;
     const hr_render *render;
@@ -136,6 +139,7 @@ static hr_status open_saver(decode *d)
                           .width = p->width,
                           .per_latent = d->n_pictures,
                           .fps = d->render->job->fps,
+                          .must_try = !d->source->is_saved,
                           .done = keep,
                           .user = d};
 
@@ -300,6 +304,16 @@ static void show(const decode *d, const hr_stage_clock *clock)
     hr_stage_show(clock, &progress);
 }
 
+/* What is said of this rank should it be lost. */
+static void tell(const decode *d, int64_t frame)
+{
+    hr_report report = {.units_done = d->n_saved};
+
+    snprintf(report.phase, sizeof report.phase, "decode latent frame %" PRId64,
+             frame + 1);
+    hr_world_report(d->worker->world, &report);
+}
+
 static hr_status decode_frame(decode *d, hr_stage_clock *clock, int64_t frame,
                               const hr_piece *piece)
 {
@@ -307,6 +321,7 @@ static hr_status decode_frame(decode *d, hr_stage_clock *clock, int64_t frame,
     int64_t i = piece != NULL ? frame - piece->first : 0;
     hr_status status = hr_stage_next(clock);
 
+    tell(d, frame);
     if (status == HR_OK)
         status = d->source->fetch(d->source->user, frame, d->latent);
     if (status == HR_OK && d->decoder != NULL)

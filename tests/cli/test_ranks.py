@@ -222,13 +222,13 @@ class Refused(RanksTest):
 
 
 class Lost(RanksTest):
-    def started(self, n, *arguments):
+    def started(self, n, *arguments, stage="denoise"):
         process = self.start(n, "render", *ENDLESS, *arguments)
         until = time.monotonic() + 60
         while time.monotonic() < until:
             try:
                 status = json.loads(self.read("out", "status.json"))
-                if status["stage"] == "denoise" and status["unit"] > 0:
+                if status["stage"] == stage and status["unit"] > 0:
                     return process
             except (OSError, ValueError):
                 pass
@@ -262,6 +262,13 @@ class Lost(RanksTest):
                 self.assertFalse(self.products())
                 if victim != 0:
                     self.is_said_to_have_failed_by(victim)
+
+    def test_a_rank_killed_in_the_decode(self):
+        process = self.started(2, "--set", "sampler.steps=1", "--set", "video.frames=1281", stage="decode")
+        self.signal(1, signal.SIGKILL)
+        result = self.ended(2, process)
+        self.assertEqual(result.codes[0], DEVICE, str(result))
+        self.assertRegex(result.error_lines()[0], r"rank 1 \(host \S+, pid \d+, decode latent frame \d+\) is gone")
 
     @unittest.skipIf(SANITIZED, "too slow for so short a deadline")
     def test_a_rank_that_stands_still(self):

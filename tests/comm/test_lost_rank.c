@@ -155,7 +155,7 @@ static void the_loss_of_rank_0_is_told_by_rank_1(void **state)
     text = run_ranks(&what);
     check_survivors(text, &what, "device failed");
     assert_int_equal(count(text, "error: rank 1 (host "), 1);
-    assert_int_equal(count(text, ") is gone\n"), 1);
+    assert_int_equal(count(text, "; this rank: denoise step 3 window 2) is gone\n"), 1);
     hr_free(text);
 }
 
