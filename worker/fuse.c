@@ -122,16 +122,18 @@ static hr_status trace(const hr_fuser *fuser, int step, int64_t frame, const cha
 }
 
 /* Rank 0, which alone writes, looks at the middle of its own frames: with one window
- * group that is the middle of the video. */
+ * group that is the middle of the video. A draft ends with a look. */
 static bool is_preview(const hr_fuser *fuser, int step, int64_t frame)
 {
     const hr_render *render = fuser->run->render;
     hr_range owned = hr_states_owned(fuser->states);
     int64_t every = render->job->preview_every;
+    bool is_due =
+        every > 0 && ((step + 1) % every == 0 || step + 1 == render->stop_after_step);
 
     return hr_group_rank(fuser->run->worker->group) == 0 && !fuser->no_previews &&
-           render->preview_folder != NULL && every > 0 && (step + 1) % every == 0 &&
-           step + 1 < render->plan->n_steps && frame == owned.first + owned.n / 2;
+           render->preview_folder != NULL && is_due && step + 1 < render->plan->n_steps &&
+           frame == owned.first + owned.n / 2;
 }
 
 /* A preview that cannot be written is no reason to end the render. */

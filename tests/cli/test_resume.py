@@ -253,8 +253,8 @@ class GoingOn(Runs, CliTest):
         self.assertEqual(before, os.stat(self.path("out", "video.mp4")).st_mtime_ns)
 
     def test_draft_look_finish(self):
-        self.stopped_at(3, "out", "--set", "output.preview_every=1")
-        self.assertIn("step-0003.png", os.listdir(self.path("out", "preview")))
+        self.stopped_at(3, "out", "--set", "output.preview_every=2")
+        self.assertEqual(sorted(os.listdir(self.path("out", "preview"))), ["step-0002.png", "step-0003.png"])
         self.assertEqual(self.status()["state"], "stopped")
         self.assertIn("haloreel resume out", self.succeeds("status", "out").stdout.decode())
         said = self.succeeds("resume", "out", "--stop-after-step", str(STEPS)).stderr.decode()
@@ -293,6 +293,10 @@ class GoingOn(Runs, CliTest):
             self.assertIn("only out/receipt.json says of which job out/video.mp4 is", lines[-1])
             self.assertIn(way, lines[-1])
         self.assertEqual(self.read("out", "video.mp4"), before)
+
+    def test_a_status_that_cannot_be_written(self):
+        os.makedirs(self.path("out", "status.json"))
+        self.refused(4, "status.json", "render", *JOB, *SEED, "--set", "output.folder=out")
 
     def test_another_job_is_refused_with_a_table(self):
         self.stopped_at(2)
