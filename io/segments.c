@@ -9,7 +9,6 @@
 #include "io/video_join.h"
 
 #include <inttypes.h>
-#include <stdbool.h>
 #include <string.h>
 
 struct hr_segments_writer {
@@ -78,6 +77,12 @@ static uint64_t bytes_of(const hr_segments_writer *w, int64_t n)
     return (uint64_t)((double)n * (each * 1.25 + HR_HASH_TEXT_BYTES));
 }
 
+static hr_status require(const hr_segments_writer *w, const char *folder, uint64_t bytes,
+                         const char *what)
+{
+    return w->film.must_try ? HR_OK : hr_disk_require(folder, bytes, what);
+}
+
 static hr_status check_disk(const hr_segments_writer *w)
 {
     uint64_t rest = bytes_of(w, w->film.n_pictures - w->n_done);
@@ -85,7 +90,7 @@ static hr_status check_disk(const hr_segments_writer *w)
 
     if (w->n_done == w->film.n_pictures)
         return HR_OK;
-    return hr_disk_require(w->folder.s, rest + joined, "the rest of the film");
+    return require(w, w->folder.s, rest + joined, "the rest of the film");
 }
 
 /* A segment that is done: the next one is open. */
@@ -197,7 +202,7 @@ static hr_status begin_segment(hr_segments_writer *w)
     const hr_video_options options = video_options(&w->film);
     hr_text path = {0};
     hr_status status =
-        hr_disk_require(w->folder.s, bytes_of(w, w->open.n), "the next part of the film");
+        require(w, w->folder.s, bytes_of(w, w->open.n), "the next part of the film");
 
     if (status == HR_OK && w->film.kind == HR_JOB_MP4)
         status = hr_segment_file_path(w->folder.s, w->open.index, ".mp4", &path);
@@ -246,7 +251,7 @@ hr_status hr_segments_append(hr_segments_writer *writer, const float *rgb, hr_ha
 }
 
 /* The disk of the joined film may be another one. */
-static hr_status check_disk_of(const char *path, uint64_t bytes)
+static hr_status check_disk_of(const hr_segments_writer *w, const char *path)
 {
     const char *slash = strrchr(path, '/');
     hr_text folder = {0};
@@ -255,7 +260,7 @@ static hr_status check_disk_of(const char *path, uint64_t bytes)
                            : hr_text_append(&folder, path, (size_t)(slash - path) + 1);
 
     if (status == HR_OK)
-        status = hr_disk_require(folder.s, bytes, "the film");
+        status = require(w, folder.s, w->closed_bytes, "the film");
     hr_text_free(&folder);
     return status;
 }
@@ -281,7 +286,7 @@ static hr_status join_film(const hr_segments_writer *w, const char *path)
     hr_video_join *join;
     hr_status status;
 
-    HR_TRY(check_disk_of(path, w->closed_bytes));
+    HR_TRY(check_disk_of(w, path));
     HR_TRY(hr_video_join_begin(path, w->film.fps, &join));
     status = join_all(w, join);
     if (status == HR_OK)

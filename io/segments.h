@@ -13,6 +13,7 @@
 #include "base/status.h"
 #include "io/job.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* A segment closes behind so many pictures, at the next that begins a latent frame. */
@@ -24,6 +25,8 @@ typedef struct hr_film {
     double fps;
     hr_job_video kind;
     hr_hash source; /* of all that decides about the pictures */
+    bool must_try;  /* not to try costs as much as to fail: only a disk that is full ends
+                       it, no estimate */
 } hr_film;
 
 /* Where segment i ends; n_pictures for the last and beyond. Pure. */
@@ -39,7 +42,8 @@ typedef void (*hr_segments_done_fn)(void *user, int64_t picture, hr_hash hash);
 
 /* Takes over what is there of this film in `folder` (which is made): whole segments stay;
  * damaged ones, those of another film or encoder, and those behind them are named in a
- * warning and removed. HR_ERR_NOMEM when the disk has no room for the rest. */
+ * warning and removed. HR_ERR_NOMEM when the disk has no room for the rest,
+ * unless film->must_try. */
 hr_status hr_segments_open(const char *folder, const hr_film *film,
                            hr_segments_done_fn done, void *user,
                            hr_segments_writer **out);

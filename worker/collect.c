@@ -17,7 +17,9 @@ static hr_status fetch(void *user, int64_t frame, float *latent)
 
 hr_frame_source hr_collect_source(const hr_denoised *denoised)
 {
-    return (hr_frame_source){.fetch = fetch, .user = (void *)(uintptr_t)denoised};
+    return (hr_frame_source){.fetch = fetch,
+                             .user = (void *)(uintptr_t)denoised,
+                             .is_saved = denoised->is_saved};
 }
 
 /* `data` of `bytes` from rank `from` to rank 0; the others are not concerned. */

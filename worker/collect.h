@@ -9,6 +9,7 @@
 typedef struct hr_denoised {
     const hr_run *run;
     const hr_states *states;
+    bool is_saved; /* see hr_frame_source */
 } hr_denoised;
 
 /* `denoised` has to outlive the source. */

@@ -10,6 +10,7 @@ typedef struct hr_frame_source {
      * memory [C, h, w]. */
     hr_status (*fetch)(void *user, int64_t frame, float *out);
     void *user;
+    bool is_saved; /* whoever fails to decode the frames has not lost them */
 } hr_frame_source;
 
 /* Collective over the worker's group. Decodes the source's frames one by one: each rank

@@ -78,7 +78,7 @@ hr_status hr_decode_stored(hr_worker *worker, const hr_render *render)
                 .frame_bytes =
                     (size_t)(p->latent_channels * p->latent_height * p->latent_width) *
                     sizeof(float)};
-    const hr_frame_source source = {.fetch = fetch, .user = &s};
+    const hr_frame_source source = {.fetch = fetch, .user = &s, .is_saved = true};
     hr_status status = HR_OK;
 
     if (hr_group_rank(worker->group) == 0 && !hr_device_is_dry(worker->device))

@@ -264,7 +264,7 @@ static void close_all(denoise *d)
 }
 
 hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock *clock,
-                           hr_render_times *times)
+                           hr_render_times *times, bool *is_saved)
 {
     denoise d = {.run = run,
                  .worker = run->worker,
@@ -276,6 +276,8 @@ hr_status hr_denoise_stage(const hr_run *run, hr_states *states, hr_stage_clock 
 
     if (status == HR_OK)
         status = denoise_all(&d);
+    *is_saved =
+        d.rounds_saved == hr_rounds_of_steps(&run->schedule, run->schedule.n_steps);
     after = hr_stream_sync(run->worker->stream); /* nothing uses what is freed now */
     close_all(&d);
     hr_arena_rewind(run->worker->arena, mark);

@@ -70,7 +70,8 @@ static hr_status open_segments(hr_saver *saver)
                         .kind = saver->paths.video != NULL           ? HR_JOB_MP4
                                 : saver->paths.frames_folder != NULL ? HR_JOB_PNG
                                                                      : HR_JOB_NO_VIDEO,
-                        .source = film->source};
+                        .source = film->source,
+                        .must_try = film->must_try};
 
     if (folder == NULL) {
         HR_TRY(name_temporary(saver));

@@ -22,6 +22,7 @@ typedef struct hr_saver_film {
     int64_t per_latent; /* frames of a latent frame; the first has one */
     double fps;
     hr_hash source; /* of all that decides about the frames */
+    bool must_try;  /* see hr_film */
     /* Frames that are there in closed segments stay there when the saver fails or is
      * abandoned, and need not be made again. NULL: nothing is kept, segments are made
      * beside the result. With a file of raw frames all are to be made again. */

@@ -129,7 +129,7 @@ static hr_status text_stage(hr_worker *worker, const hr_render *render,
 }
 
 /* Ends when rank 0 has on disk what is wanted of the latents. */
-static hr_status denoise_stage(const hr_denoised *denoised, hr_states *states,
+static hr_status denoise_stage(hr_denoised *denoised, hr_states *states,
                                hr_render_times *times)
 {
     hr_worker *worker = denoised->run->worker;
@@ -139,7 +139,7 @@ static hr_status denoise_stage(const hr_denoised *denoised, hr_states *states,
     hr_stage_clock clock =
         hr_stage_begin(denoised->run->render->hooks, HR_STAGE_DENOISE, n_steps);
 
-    HR_TRY(hr_denoise_stage(denoised->run, states, &clock, times));
+    HR_TRY(hr_denoise_stage(denoised->run, states, &clock, times, &denoised->is_saved));
     HR_TRY(hr_collect_hashes(denoised));
     HR_TRY(hr_collect_latents(worker, denoised->run->render, &source));
     stop_meter(worker, &m, HR_STAGE_DENOISE, times);
@@ -176,6 +176,7 @@ static hr_status run_stages(hr_worker *worker, const hr_render *render,
 {
     hr_run run = {0};
     hr_states *states = NULL;
+    hr_denoised denoised = {.run = &run};
     hr_status status;
 
     if (render->checkpointing.is_denoised)
@@ -184,9 +185,10 @@ static hr_status run_stages(hr_worker *worker, const hr_render *render,
     HR_TRY(text_stage(worker, render, times));
     HR_TRY_GOTO(hr_run_open(worker, render, &run), done);
     HR_TRY_GOTO(hr_states_open(&run, &states), done);
-    HR_TRY_GOTO(denoise_stage(&(hr_denoised){&run, states}, states, times), done);
+    denoised.states = states;
+    HR_TRY_GOTO(denoise_stage(&denoised, states, times), done);
     if (render->stop_after_step == 0)
-        status = decode_stage(&(hr_denoised){&run, states}, times);
+        status = decode_stage(&denoised, times);
 done:
     hr_states_close(states);
     hr_run_close(&run);

@@ -207,6 +207,16 @@ class Full(DiskTest):
                 self.is_right("disk")
                 shutil.rmtree(self.path("disk", "a"))
 
+    def test_full_at_the_latents_without_a_checkpoint(self):
+        """The film has room, though it is estimated to need more than there is."""
+        process, pid = self.stopped_at("file.reserve:1", 1, *self.on_disk, "--set", "checkpoint.every=never")
+        self.fill(leave=100_000)
+        code, said = self.ends_now(process, pid)
+        self.assertEqual(code, 0, said)
+        self.says_how_much(said, "disk/a/latents.h5")
+        self.assertEqual(said.count("the latents are not saved, and there is no checkpoint"), 1)
+        self.is_right("disk")
+
     def test_full_while_the_film_is_made(self):
         said = self.full_at(self.film, "disk/a/segments", has_checkpoints=False)
         self.assertIn("going on with the decoding", said)
