@@ -16,12 +16,19 @@ fi
 # With more cores than ranks, each may use several.
 bind=none
 [ "$(nproc)" -ne "$ranks" ] || bind=core
-# Ctrl-C leaves the ranks the time for a checkpoint.
-launch=(mpirun -q --mca odls_base_sigkill_timeout 60 --oversubscribe --bind-to "$bind" -n "$ranks")
+launch=(mpirun -q --oversubscribe --bind-to "$bind" -n "$ranks")
+job=(build/haloreel render --model demo --prompt "$prompt" --seed 7 --force
+    --set video.seconds=10 --set output.folder=runs/demo)
 if ! said=$("${launch[@]}" build/haloreel render --usage 2>&1 >/dev/null); then
     echo "demo: mpirun does not start $ranks ranks here: one rank renders alone" >&2
     grep -v '^[- ]*$' <<<"$said" | head -n 3 >&2 || true
-    launch=()
+    exec "${job[@]}"
 fi
-"${launch[@]}" build/haloreel render --model demo --prompt "$prompt" --seed 7 --force \
-    --set video.seconds=10 --set output.folder=runs/demo
+# mpirun kills its ranks a second after Ctrl-C. USR1, which it passes on, lets them write a checkpoint.
+setsid "${launch[@]}" "${job[@]}" </dev/null &
+pid=$!
+trap 'kill -USR1 "$pid" 2>/dev/null' INT TERM
+until wait "$pid"; do
+    code=$?
+    kill -0 "$pid" 2>/dev/null || exit "$code"
+done
