@@ -238,7 +238,7 @@ static hr_status do_without_receipt(const hr_wanted *wanted, const hr_found *fou
     if (found->kind == HR_FOUND_NOTHING && result != NULL && access(result, F_OK) == 0) {
         hr_warn("only %s says of which job %s is; nothing was touched; %s", receipt,
                 result,
-                wanted->is_resume ? "to render again, move that file away"
+                wanted->is_resume ? "to render again, move the result away"
                                   : "--fresh or --force renders it again");
         return HR_ERR_FORMAT;
     }

@@ -285,7 +285,7 @@ class GoingOn(Runs, CliTest):
         os.remove(self.path("out", "latents.h5"))
         self.write("out/receipt.json", "x{")
         before = self.read("out", "video.mp4")
-        for command, way in ((["resume", "out"], "move that file away"),
+        for command, way in ((["resume", "out"], "move the result away"),
                              (["render", *JOB, *SEED, "--set", "output.folder=out"], "--fresh or --force")):
             result = self.run_program(*command)
             lines = result.stderr.decode().splitlines()
