@@ -205,6 +205,8 @@ static hr_status name_hosts(hr_show_progress *show)
 hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
                                  const hr_layout *layout)
 {
+    hr_status status;
+
     show->status = (hr_run_status){.state = HR_RUN_RUNNING,
                                    .steps = plan->n_steps,
                                    .frames = plan->frames,
@@ -218,7 +220,13 @@ hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
     show->last_line = hr_clock_seconds();
     show->has_begun = true;
     HR_TRY(name_hosts(show));
-    HR_TRY(hr_status_file_write(show->status_path, &show->status));
+    status = hr_status_file_write(show->status_path, &show->status);
+    if (status != HR_OK) { /* the end would fail at it and say it again */
+        hr_free(show->hosts);
+        show->hosts = NULL;
+        show->has_begun = false;
+        return status;
+    }
     hr_signals_set_last_words(write_last, show);
     return HR_OK;
 }

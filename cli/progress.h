@@ -32,7 +32,7 @@ typedef struct hr_show_progress {
 } hr_show_progress;
 
 /* Starts the record of a render: state running. Ended by hr_show_progress_end also when
- * it fails. */
+ * it fails, but for a status.json that cannot be written (has_begun). */
 hr_status hr_show_progress_begin(hr_show_progress *show, const hr_plan *plan,
                                  const hr_layout *layout);
 /* An on_progress hook; `user` is a hr_show_progress. */
