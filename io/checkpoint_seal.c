@@ -35,7 +35,7 @@ hr_status hr_checkpoint_open_file(const char *path, int *out)
     }
     if (!S_ISREG(info.st_mode)) {
         close(fd);
-        return hr_fail(HR_ERR_IO, "%s: it is not a plain file", path);
+        return hr_fail(HR_ERR_CHECKPOINT, "%s: it is not a plain file", path);
     }
     *out = fd;
     return HR_OK;

@@ -13,7 +13,8 @@ typedef struct hr_checkpoint_seal {
     char block[HR_CHECKPOINT_USER_BLOCK + 1];
 } hr_checkpoint_seal;
 
-/* Local. Opens a plain file for reading; HR_ERR_IO, logged. */
+/* Local. Opens a plain file for reading; HR_ERR_CHECKPOINT, logged, for anything else
+ * that is there. */
 hr_status hr_checkpoint_open_file(const char *path, int *out);
 /* Local. All n bytes at the place: HR_ERR_IO, logged. */
 hr_status hr_checkpoint_read_at(int fd, const char *path, int64_t at, void *out,

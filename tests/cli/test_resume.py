@@ -479,6 +479,9 @@ class Damaged(Runs, CliTest):
         self.older, self.newest = self.checkpoints()
 
     def damage(self, path, how):
+        if how in ("folder", "pipe"):
+            os.remove(path)
+            return os.mkdir(path) if how == "folder" else os.mkfifo(path)
         size = os.path.getsize(path)
         with open(path, "r+b") as file:
             if how == "cut":
@@ -493,7 +496,7 @@ class Damaged(Runs, CliTest):
 
     def test_the_older_one_is_used(self):
         shutil.copytree(self.path("out"), self.path("kept"))
-        for how in ("cut", "flipped", "empty"):
+        for how in ("cut", "flipped", "empty", "folder", "pipe"):
             with self.subTest(how=how):
                 shutil.rmtree(self.path("out"))
                 shutil.copytree(self.path("kept"), self.path("out"))

@@ -106,9 +106,10 @@ static void other_files_are_refused(void **state)
     hr_checkpoint *file;
 
     hr_test_fails(HR_ERR_IO, "No such file", hr_checkpoint_verify(NULL, "/nowhere/a.h5"));
-    hr_test_fails(HR_ERR_IO, "not a plain file", hr_checkpoint_open(folder, &file));
+    hr_test_fails(HR_ERR_CHECKPOINT, "not a plain file",
+                  hr_checkpoint_open(folder, &file));
     assert_int_equal(mkfifo(pipe, 0600), 0);
-    hr_test_fails(HR_ERR_IO, "not a plain file", hr_checkpoint_open(pipe, &file));
+    hr_test_fails(HR_ERR_CHECKPOINT, "not a plain file", hr_checkpoint_open(pipe, &file));
     memset(s->data, 'x', s->n);
     hr_test_write(s->path, s->data, s->n);
     hr_test_fails(HR_ERR_CHECKPOINT, "it does not begin as one",
