@@ -212,6 +212,13 @@ static void on_saved(void *user, const char *path, hr_status status)
     hr_show_progress_saved(&run->show, path);
 }
 
+static void on_left(void *user, const char *path)
+{
+    video_run *run = user;
+
+    hr_show_progress_saved(&run->show, path);
+}
+
 static hr_wish wish(void *user, const hr_pace *pace)
 {
     video_run *run = user;
@@ -253,6 +260,7 @@ static hr_status render_into(hr_render_call *call, hr_video *video, video_run *r
     bool is_first = hr_ranks_is_first(&call->ranks);
     const hr_worker_hooks hooks = {.on_progress = is_first ? on_progress : NULL,
                                    .on_saved = is_first ? on_saved : NULL,
+                                   .on_left = is_first ? on_left : NULL,
                                    .wish = wish,
                                    .on_work = on_work,
                                    .user = run};

@@ -235,6 +235,8 @@ static int32_t judge_unsaved(const hr_render *render, hr_status status, bool may
 
     if (c->folder != NULL)
         (void)hr_checkpoint_find_whole(c->folder, &whole, &n); /* has said why */
+    if (whole != NULL && render->hooks != NULL && render->hooks->on_left != NULL)
+        render->hooks->on_left(render->hooks->user, whole);
     if (whole != NULL && status == HR_ERR_NOMEM && may_try && n > 1 &&
         make_room(c, whole))
         verdict = SAVE_AGAIN;

@@ -73,8 +73,8 @@ typedef enum hr_wish {
     HR_WISH_STOP  /* the same, and end in HR_ERR_CANCELLED */
 } hr_wish;
 
-/* Called on the thread that renders, on_progress and on_saved on rank 0 only; all may be
- * NULL. */
+/* Called on the thread that renders, on_progress, on_saved and on_left on rank 0 only;
+ * all may be NULL. */
 typedef struct hr_worker_hooks {
     void (*on_progress)(void *user, const hr_progress *progress);
     /* Asked before each unit, text and frame, and ten times a second while the rank waits
@@ -90,6 +90,9 @@ typedef struct hr_worker_hooks {
     /* A checkpoint, or the latents, is on the disk, or could not be written (status,
      * which has been logged). */
     void (*on_saved)(void *user, const char *path, hr_status status);
+    /* The latents could not be written, and this is the checkpoint to go on from: what
+     * was newer is damaged. */
+    void (*on_left)(void *user, const char *path);
     void *user;
 } hr_worker_hooks;
 
