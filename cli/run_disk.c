@@ -34,13 +34,17 @@ uint64_t hr_run_disk_checkpoint(const hr_render_call *call, const hr_job *job)
 }
 
 /* Checkpoints that are there already are replaced by and by. */
-static size_t checkpoints_to_come(const hr_run_place *place, const hr_job *job)
+static size_t checkpoints_to_come(const hr_render_call *call, const hr_job *job,
+                                  const hr_run_place *place)
 {
+    const hr_interval *every = &job->checkpoint_every;
     size_t n = (size_t)job->checkpoint_keep + 1, n_there = 0;
     char **paths = NULL;
 
     if (place->found.kind == HR_FOUND_LATENTS)
         return 0;
+    if (every->seconds <= 0 && every->steps == 0)
+        return call->options.stop_after_step > 0 ? 1 : 0;
     if (hr_checkpoint_list(place->folder.checkpoint_folder, &paths, &n_there) == HR_OK)
         hr_checkpoint_list_free(paths, n_there);
     return n_there < n ? n - n_there : 1;
@@ -70,7 +74,7 @@ hr_status hr_run_disk_check(const hr_render_call *call, const hr_job *job,
     const hr_plan *plan = &call->plan;
     uint64_t pixels = (uint64_t)(plan->frames * plan->height * plan->width);
     uint64_t film = film_bytes(call, job), bytes = film;
-    size_t n = checkpoints_to_come(place, job);
+    size_t n = checkpoints_to_come(call, job, place);
     char what[128], each[16], size[16];
 
     if (call->options.frames_out != NULL)
