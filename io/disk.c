@@ -59,6 +59,13 @@ hr_status hr_folder_create(const char *path)
     return make_all(path, false);
 }
 
+hr_status hr_folder_add(const char *path)
+{
+    bool is_made;
+
+    return make_one(path, &is_made);
+}
+
 hr_status hr_folder_create_above(const char *path)
 {
     return make_all(path, true);

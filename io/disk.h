@@ -10,6 +10,8 @@
 
 /* Makes a folder and its parents; one that exists is fine. */
 hr_status hr_folder_create(const char *path);
+/* Makes a folder inside one that is there: what has gone is not made anew. */
+hr_status hr_folder_add(const char *path);
 /* Makes what is missing above a place that the user named, and says so in one line: it
  * may be a slip of the pen. */
 hr_status hr_folder_create_above(const char *path);

@@ -159,7 +159,9 @@ static hr_status open_place(hr_segments_writer *w, const char *folder)
 
     HR_TRY(hr_text_add(&w->folder, folder));
     HR_TRY(hr_text_printf(&w->frames_folder, "%s/frames", folder));
-    HR_TRY(hr_folder_create(w->film.kind == HR_JOB_PNG ? w->frames_folder.s : folder));
+    HR_TRY(hr_folder_add(folder));
+    if (w->film.kind == HR_JOB_PNG)
+        HR_TRY(hr_folder_add(w->frames_folder.s));
     w->place = (hr_segment_place){
         .folder = w->folder.s, .frames_folder = w->frames_folder.s, .film = &w->film};
     if (w->film.kind == HR_JOB_MP4)
