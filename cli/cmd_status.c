@@ -2,12 +2,12 @@
 
 #include "base/log.h"
 #include "cli/job_runs.h"
+#include "comm/process.h"
 #include "io/status_file.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,8 +51,7 @@ static process_state look_for(const hr_run_report *report)
     if (report->host == NULL || report->pid <= 0 ||
         gethostname(host, sizeof host - 1) != 0 || strcmp(host, report->host) != 0)
         return PROCESS_ELSEWHERE;
-    return kill((pid_t)report->pid, 0) == 0 || errno == EPERM ? PROCESS_ALIVE
-                                                              : PROCESS_GONE;
+    return hr_process_exists(report->pid) ? PROCESS_ALIVE : PROCESS_GONE;
 }
 
 static bool is_killed(const hr_run_report *report)

@@ -74,16 +74,32 @@ hr_process hr_process_self(void)
     return self;
 }
 
+/* The start of a process that is there, 0 where it cannot be looked at: one is not dead
+ * because no file is free. */
+static bool is_there(int64_t pid, uint64_t *start_ticks)
+{
+    char state;
+    int error = read_stat(pid, &state, start_ticks);
+
+    if (error == 0)
+        return state != 'Z' && state != 'X';
+    *start_ticks = 0;
+    return error != ENOENT && error != ESRCH;
+}
+
+bool hr_process_exists(int64_t pid)
+{
+    uint64_t start_ticks;
+
+    return is_there(pid, &start_ticks);
+}
+
 bool hr_process_is_alive(const hr_process *process)
 {
     uint64_t start_ticks;
-    char state;
-    int error = read_stat(process->pid, &state, &start_ticks);
 
-    /* One that cannot be looked at (no file is free, ...) is not dead for that. */
-    if (error != 0)
-        return error != ENOENT && error != ESRCH;
-    return start_ticks == process->start_ticks && state != 'Z' && state != 'X';
+    return is_there(process->pid, &start_ticks) &&
+           (start_ticks == 0 || start_ticks == process->start_ticks);
 }
 
 bool hr_process_is_visible(const hr_process *process)

@@ -17,6 +17,8 @@ typedef struct hr_process {
 hr_process hr_process_self(void);
 /* Whether this process can see that one: same boot, same pids, and it is there. */
 bool hr_process_is_visible(const hr_process *process);
+/* Whether a process of this number is there; a zombie is not. */
+bool hr_process_exists(int64_t pid);
 /* Of a visible one. A zombie is dead. */
 bool hr_process_is_alive(const hr_process *process);
 

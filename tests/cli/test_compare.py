@@ -124,9 +124,14 @@ class Status(CliTest):
         self.assertNotIn("no news for", self.lines()[-1])
 
     def test_process(self):
-        ended = subprocess.Popen(["true"])
-        ended.wait()
+        ended = subprocess.Popen(["true"], stdout=subprocess.PIPE)
+        ended.stdout.read()  # to its end: a zombie by now, or in a moment
         self.write_status(host=socket.gethostname(), pid=ended.pid)
+        until = time.monotonic() + 10
+        while "it is gone" not in self.lines()[-1] and time.monotonic() < until:
+            time.sleep(0.02)
+        self.assertIn("it is gone, the run was killed", self.lines()[-1])
+        ended.communicate()
         self.assertIn("it is gone, the run was killed", self.lines()[-1])
         self.assertIs(json.loads("\n".join(self.lines("--json")))["alive"], False)
         self.write_status(host=socket.gethostname(), pid=os.getpid())
