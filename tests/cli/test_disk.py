@@ -131,7 +131,7 @@ class Full(DiskTest):
         self.assertRegex(line, r"needs [0-9.]+ [kM]?B.* free|[0-9]+ bytes more needed, [0-9]+ free")
 
     def test_too_small_from_the_start(self):
-        self.fill(leave=MEGABYTE // 2)
+        self.fill(leave=MEGABYTE)
         self.says_how_much(self.run_one("render", *STEPS, *self.on_disk, code=RESOURCES).stderr, "disk/a")
         self.assertFalse(os.path.exists(self.path("disk", "a", "checkpoint")), "work had begun")
         self.run_one("render", *STEPS, *self.on_disk, "--set", "checkpoint.every=never")  # room for what that writes
