@@ -149,8 +149,6 @@ static hr_status check_usage(const hr_render_call *call, const hr_job *job)
     if (!job->is_set[HR_KEY_PROMPT] && o->prompts_file == NULL)
         return hr_fail(HR_ERR_ARG,
                        "no prompt: give --prompt, --prompts or a job file with one");
-    if (job->is_set[HR_KEY_PROMPT] && job->prompt[strspn(job->prompt, " \t\r\n")] == '\0')
-        return hr_fail(HR_ERR_ARG, "prompt: it is empty");
     if (call->is_batch &&
         (o->output_file != NULL || o->latents_out != NULL || o->frames_out != NULL))
         return hr_fail(HR_ERR_ARG,

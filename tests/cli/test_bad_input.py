@@ -48,8 +48,6 @@ class JobFile(CliTest):
 
     def test_no_prompt(self):
         self.refused(USAGE, "no prompt", "render")
-        for empty in ("", " \n"):
-            self.refused(USAGE, "prompt: it is empty", "render", "--prompt", empty)
 
     def test_bad_options(self):
         for arguments, part in (
