@@ -111,6 +111,7 @@ hr_status hr_folder_clear(const char *path, const char *begin, const char *end)
     DIR *folder = opendir(path);
     hr_status status = HR_OK;
     struct dirent *entry;
+    struct stat info;
     hr_text file = {0};
 
     if (folder == NULL)
@@ -122,7 +123,7 @@ hr_status hr_folder_clear(const char *path, const char *begin, const char *end)
             continue;
         file.length = 0;
         status = hr_text_printf(&file, "%s/%s", path, entry->d_name);
-        if (status == HR_OK)
+        if (status == HR_OK && (lstat(file.s, &info) != 0 || !S_ISDIR(info.st_mode)))
             status = hr_file_remove(file.s);
     }
     hr_text_free(&file);

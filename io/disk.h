@@ -17,7 +17,8 @@ hr_status hr_folder_add(const char *path);
 hr_status hr_folder_create_above(const char *path);
 /* Removes a folder with all it holds, without following links; none is fine. */
 hr_status hr_folder_remove(const char *path);
-/* Removes the files of a folder whose names start and end so; no folder is fine. */
+/* Removes the files of a folder whose names start and end so, not what folders have such
+ * names; no folder is fine. */
 hr_status hr_folder_clear(const char *path, const char *begin, const char *end);
 /* Whether it holds anything but the file `except` (NULL: none). False when it cannot be
  * read. */

@@ -23,6 +23,10 @@ static void test_create(void **state)
     hr_test_ok(hr_folder_create_above(hr_test_path(base, "d/e/f")));
     assert_int_equal(access(hr_test_path(base, "d/e"), F_OK), 0);
     assert_int_equal(access(hr_test_path(base, "d/e/f"), F_OK), -1);
+    hr_test_ok(hr_folder_add(hr_test_path(base, "d/e/f")));
+    hr_test_ok(hr_folder_add(hr_test_path(base, "d/e/f")));
+    hr_test_fails(HR_ERR_IO, "cannot create folder ",
+                  hr_folder_add(hr_test_path(base, "gone/f")));
     make(base, "file");
     hr_test_fails(HR_ERR_IO, "file: a file is there",
                   hr_folder_create(hr_test_path(base, "file")));
@@ -83,7 +87,9 @@ static void test_clear(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         make(folder, names[i]);
+    hr_test_ok(hr_folder_create(hr_test_path(folder, "rank-a-folder.log")));
     hr_test_ok(hr_folder_clear(folder, "rank-", ".log"));
+    assert_int_equal(rmdir(hr_test_path(folder, "rank-a-folder.log")), 0);
     assert_int_equal(hr_test_count_entries(folder), 3);
     hr_test_ok(hr_folder_clear(hr_test_path(folder, "none"), "rank-", ".log"));
     hr_test_fails(HR_ERR_IO, "cannot read folder ",
